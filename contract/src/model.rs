@@ -1,0 +1,233 @@
+//! The contract: the owner's YAML file for one model, after [`crate::lower`] has checked it.
+//!
+//! Field by field this follows docs/contract.md; defaults stand in [`crate::lower`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// One model's contract.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Contract {
+    /// Name of the model, unique in one service.
+    pub model: String,
+    pub task: Task,
+    pub owner: Option<String>,
+    pub sources: Sources,
+    pub fields: Fields,
+    /// In the order of the file. Event columns keep this order everywhere.
+    pub schema: Vec<Column>,
+    pub segments: Vec<Segment>,
+    pub windows: Windows,
+    pub baseline: Baseline,
+    pub budget: Budget,
+    /// Rule files; relative paths are relative to the contract file. `packs/NAME.yaml` names a shipped pack.
+    pub rules: Vec<String>,
+    /// None: retraining is never requested.
+    pub retrain: Option<Retrain>,
+    /// The folder of the contract file; relative paths start here.
+    pub folder: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    BinaryClassification,
+    MulticlassClassification,
+    Regression,
+    Ranking,
+    None,
+}
+
+/// Where the events are.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Sources {
+    pub predictions: Source,
+    pub labels: Option<Source>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Source {
+    pub topic: String,
+    pub format: Format,
+    /// JSON pointer and the text it must point at, all of them; an event that differs belongs to another model.
+    pub filter: Vec<(String, String)>,
+    /// Labels: the longest time from a prediction to its label that still counts. Predictions: unused.
+    pub horizon: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    Json,
+}
+
+/// Where the parts of an event are: RFC 6901 JSON pointers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Fields {
+    pub predictions: PredictionFields,
+    pub labels: Option<LabelFields>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PredictionFields {
+    pub event_id: String,
+    pub time: TimeField,
+    pub version: Option<String>,
+    /// The object that holds the features; `""` is the event itself.
+    pub features: String,
+    pub score: Option<String>,
+    pub prediction: Option<String>,
+    pub latency: Option<LatencyField>,
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LabelFields {
+    pub event_id: String,
+    /// When the label became known.
+    pub time: TimeField,
+    pub label: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TimeField {
+    pub pointer: String,
+    /// None: RFC 3339 text.
+    pub unit: Option<TimeUnit>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LatencyField {
+    pub pointer: String,
+    pub unit: TimeUnit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeUnit {
+    Seconds,
+    Milliseconds,
+    Microseconds,
+    Nanoseconds,
+}
+
+/// One input column.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Column {
+    pub name: String,
+    pub kind: ColumnKind,
+    /// Values outside are counted; closed interval.
+    pub range: Option<(f64, f64)>,
+    /// The declared unit; only its known conversions are tried as an explanation.
+    pub unit: Option<String>,
+    /// The upstream that the column comes from; faults are explained by source.
+    pub source: Option<String>,
+    /// False: profiled and shown, never judged.
+    pub judge: bool,
+    pub privacy: Privacy,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnKind {
+    Float64,
+    Int64,
+    Boolean,
+    String,
+}
+
+impl ColumnKind {
+    pub fn is_numeric(self) -> bool {
+        matches!(self, Self::Float64 | Self::Int64)
+    }
+}
+
+/// What happens to a column's values before anything is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Privacy {
+    #[default]
+    Keep,
+    /// Kept as a hash.
+    Hash,
+    /// Profiled, never kept.
+    Drop,
+}
+
+/// A subset of the events whose performance is followed on its own: each value of a column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Segment {
+    pub column: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Windows {
+    pub size: Duration,
+    /// How far behind the newest event time an event may come and still count.
+    pub lateness: Duration,
+    /// How long after a window's end its performance is judged.
+    pub maturity: Duration,
+}
+
+/// What each part of the judgement compares with.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Baseline {
+    pub inputs: BaselinePart,
+    pub outputs: BaselinePart,
+    pub performance: BaselinePart,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BaselinePart {
+    pub kind: BaselineKind,
+    /// Data that seed the baseline before there are enough accepted windows.
+    pub history: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BaselineKind {
+    /// The version's own training data; until a registry holds them, the first accepted windows ("learning").
+    Training,
+    Fixed(PathBuf),
+    /// The accepted windows of the last so long.
+    Trailing(Duration),
+}
+
+/// How many false findings the owner accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Budget {
+    pub false_alarms: f64,
+    pub per: Duration,
+}
+
+/// When and how retraining may be asked for. Deepened by the retraining issue.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Retrain {
+    /// Wall-clock-free: event time between two requests.
+    pub cool_down: Duration,
+}
+
+impl Contract {
+    /// Index of a column in [`Contract::schema`].
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.schema.iter().position(|column| column.name == name)
+    }
+
+    /// The longest time from a prediction to a label that counts; zero without labels.
+    pub fn label_horizon(&self) -> Duration {
+        self.sources.labels.as_ref().map_or(Duration::ZERO, |labels| labels.horizon)
+    }
+
+    /// Event ids are remembered this long to recognise duplicates: a day, or the label horizon if longer.
+    pub fn duplicate_horizon(&self) -> Duration {
+        self.label_horizon().max(Duration::from_hours(24))
+    }
+
+    /// A path of the contract, relative to the contract's folder.
+    pub fn resolve(&self, path: &std::path::Path) -> PathBuf {
+        if path.is_absolute() { path.to_owned() } else { self.folder.join(path) }
+    }
+}

@@ -1,0 +1,72 @@
+//! Promise E3, limits are reached and said; and the headers that protect a browser.
+
+use dashboard_api::CONCURRENT_REQUESTS;
+use tokio::task::JoinSet;
+
+use crate::server::{Server, request};
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let server = Server::empty().await;
+    for path in
+        ["/", "/assets/style.css", "/api/v1/status", "/metrics", "/healthz", "/readyz", "/nothing", "/api/v1/models/x"]
+    {
+        let answer = server.get(path).await;
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"), "{path}: {policy}");
+        assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{path}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(answer.header(name), value, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn paths_and_methods_that_there_are_not_are_problems() {
+    let server = Server::empty().await;
+    assert!(server.get("/api/v2/status").await.problem(404).contains("/api/v1/status"));
+    for method in ["POST", "PUT", "DELETE"] {
+        let answer = request(server.address, method, "/api/v1/alerts", &[("Content-Length", "0")]).await;
+        assert_eq!(answer.problem(405), "This path only answers GET.");
+    }
+}
+
+/// An open transaction holds the in-memory store's one connection, so that requests stay where they are.
+#[tokio::test]
+async fn e3_more_requests_than_there_are_places_are_told_to_come_back() {
+    const TOO_MANY: usize = 6;
+    let server = Server::small().await;
+    let transaction = server.store.begin().await.unwrap();
+    let mut requests = JoinSet::new();
+    for _ in 0..CONCURRENT_REQUESTS + TOO_MANY {
+        let address = server.address;
+        requests.spawn(async move { request(address, "GET", "/api/v1/retrainings", &[]).await });
+    }
+    for _ in 0..TOO_MANY {
+        let answer = requests.join_next().await.unwrap().unwrap();
+        assert_eq!(answer.problem(503), "Too many requests are being answered; try again.");
+        assert_eq!(answer.header("retry-after"), "2");
+    }
+    // A full house isn't a dead one.
+    assert_eq!(server.get("/healthz").await.status, 200);
+    transaction.rollback().await.unwrap();
+    for _ in 0..CONCURRENT_REQUESTS {
+        assert_eq!(requests.join_next().await.unwrap().unwrap().status, 200);
+    }
+    assert!(requests.is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_ends_well() {
+    let server = Server::empty().await;
+    assert_eq!(server.get("/healthz").await.status, 200);
+    let address = server.address;
+    server.stop().await.unwrap();
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}

@@ -1,0 +1,9 @@
+//! The promises of this crate, D1 to D4.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+
+mod goldens;
+mod judge;
+mod laws;
+mod simulation;
+mod sql;

@@ -1,0 +1,17 @@
+# The commands of this repository. `just --list` names them.
+
+# The whole story on this machine: `just demo --scenario flights --exit`
+demo *ARGS:
+    scripts/demo.sh {{ARGS}}
+
+# Every quality gate that CI has
+check:
+    scripts/test.sh
+
+# Apache Kafka itself for trying things out: prints host:port; `scripts/kafka.sh stop FOLDER` stops it
+kafka FOLDER:
+    scripts/kafka.sh start {{FOLDER}}
+
+# Criterion benches of the hot code
+bench:
+    cargo bench --workspace

@@ -1,0 +1,283 @@
+//! Writing what a step found: merged windows, findings, alert states, notifications, retraining requests, in one transaction.
+
+use contract::configuration::Route;
+use contract::{EventTime, Finding, WallTime};
+use retrain_trigger::{Decision, Observed, Request, Standing, decide, standing};
+use rules::{AlertChange, AlertState, NotificationContext, Transition};
+use store::{AlertRow, NotificationRow, RetrainingRow, Transaction};
+
+use crate::clock::{Stage, Step};
+use crate::error::Result;
+use crate::journal::{AlertEntry, Entry, Journal, RetrainingEntry, bounds};
+use crate::merge::MergedWindow;
+use crate::model::{Cursor, ModelMonitor};
+use crate::rows;
+
+/// Who is told what, and where people can look.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryPlan {
+    pub routes: Vec<Route>,
+    /// Every channel of the configuration.
+    pub channels: Vec<String>,
+    /// Where the service's page is.
+    pub page: Option<String>,
+}
+
+/// What a step found.
+pub(crate) struct Outcome<'a> {
+    pub step: Step,
+    pub merged: &'a MergedWindow,
+    pub findings: &'a [Finding],
+    pub is_quarantined: bool,
+    pub transition: Transition,
+    pub cursor: Cursor,
+}
+
+/// What a step leaves behind.
+pub(crate) struct Committed {
+    pub journal: Journal,
+    pub cursor: Cursor,
+    pub alerts: AlertState,
+}
+
+pub(crate) async fn commit(monitor: &ModelMonitor, outcome: Outcome<'_>) -> Result<Committed> {
+    let Outcome { step, merged, findings, is_quarantined, transition, mut cursor } = outcome;
+    let model = &monitor.contract().model;
+    let now = WallTime::now();
+    let mut journal = Journal::default();
+    let mut transaction = monitor.store.begin().await?;
+    let is_matured = step.stage == Stage::Matured;
+    for row in rows::windows(monitor.contract(), merged, findings, is_matured, is_quarantined, now) {
+        transaction.upsert_window(&row).await?;
+        if let Some(entry) = rows::window_entry(&row, if is_matured { "matured" } else { "closed" }) {
+            journal.entries.push(Entry::Window(entry));
+        }
+    }
+    for finding in findings {
+        transaction.upsert_finding(finding).await?;
+        journal.entries.push(Entry::Finding(finding.clone()));
+    }
+    for change in &transition.changes {
+        if change.is_update() {
+            write_alert(&mut transaction, change, false, now).await?;
+            continue;
+        }
+        journal.entries.push(Entry::Alert(alert_entry(change, step, merged)));
+        let decision = retraining(monitor, change, step, &mut cursor);
+        if let Some(decision) = &decision {
+            transaction.insert_retraining(&retraining_row(change, decision, step.due, now)).await?;
+            journal.entries.push(Entry::Retraining(retraining_entry(change, decision, merged)));
+        }
+        let standing = retraining_words(monitor, decision.as_ref(), &cursor, step.due);
+        let is_told = enqueue(&mut transaction, monitor, change, standing, now).await?;
+        write_alert(&mut transaction, change, is_told, now).await?;
+    }
+    if transition.left_out > 0 {
+        tracing::warn!(model, alerts = transition.left_out, "more alerts than are kept; these are left out");
+    }
+    if step.stage == Stage::Closed {
+        transaction
+            .put_progress(model, "standing", &rows::standing_json(&standing_now(monitor, &cursor, step.due)))
+            .await?;
+    }
+    transaction.clear_dirty(model, merged.window).await?;
+    transaction.put_rule_state(model, &serde_json::to_string(&transition.state).unwrap_or_default()).await?;
+    transaction.put_judge_cursor(model, &serde_json::to_string(&cursor).unwrap_or_default()).await?;
+    transaction.commit().await?;
+    Ok(Committed { journal, cursor, alerts: transition.state })
+}
+
+/// A window that changed after its judgement: its figures and findings, nothing else.
+pub(crate) async fn revise(
+    monitor: &ModelMonitor,
+    merged: &MergedWindow,
+    findings: &[Finding],
+    is_matured: bool,
+    is_quarantined: bool,
+) -> Result<Journal> {
+    let now = WallTime::now();
+    let mut journal = Journal::default();
+    let mut transaction = monitor.store.begin().await?;
+    for row in rows::windows(monitor.contract(), merged, findings, is_matured, is_quarantined, now) {
+        transaction.upsert_window(&row).await?;
+        if let Some(entry) = rows::window_entry(&row, "revised") {
+            journal.entries.push(Entry::Window(entry));
+        }
+    }
+    for finding in findings {
+        transaction.upsert_finding(finding).await?;
+    }
+    transaction.clear_dirty(&monitor.contract().model, merged.window).await?;
+    transaction.commit().await?;
+    Ok(journal)
+}
+
+/// Parts of windows that can't change any more have done their work.
+pub(crate) async fn forget_parts(monitor: &ModelMonitor, ended_before: EventTime) -> Result<()> {
+    let mut transaction = monitor.store.begin().await?;
+    transaction.delete_parts(&monitor.contract().model, ended_before).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+fn observed(cursor: &Cursor) -> Observed {
+    Observed { faults: cursor.faults.clone(), last_requested: cursor.last_requested }
+}
+
+fn standing_now(monitor: &ModelMonitor, cursor: &Cursor, at: EventTime) -> Standing {
+    standing(monitor.contract().retrain.as_ref(), &observed(cursor), at)
+}
+
+/// What an alert means for retraining: a rule with the action `retrain` asks for one when it fires; a fault that fires
+/// vetoes all of them while it stands, and that is put on record too.
+fn retraining(monitor: &ModelMonitor, change: &AlertChange, step: Step, cursor: &mut Cursor) -> Option<Decision> {
+    if !change.is_firing() {
+        return None;
+    }
+    let retrain = monitor.contract().retrain.as_ref();
+    if change.asks_for_retraining() {
+        let decision = decide(retrain, &observed(cursor), &Request { at: step.due });
+        if decision == Decision::Requested {
+            cursor.last_requested = Some(step.due);
+        }
+        return Some(decision);
+    }
+    let is_fault = change.findings.iter().any(|finding| finding.fault.is_some());
+    match standing(retrain, &observed(cursor), step.due) {
+        Standing::Vetoed { reason } if is_fault => Some(Decision::Vetoed { reason }),
+        _ => None,
+    }
+}
+
+fn retraining_words(
+    monitor: &ModelMonitor,
+    decision: Option<&Decision>,
+    cursor: &Cursor,
+    at: EventTime,
+) -> (&'static str, Option<String>) {
+    match decision {
+        Some(Decision::Requested) => ("requested", None),
+        Some(Decision::Vetoed { reason }) => ("vetoed", Some(reason.clone())),
+        None => match standing_now(monitor, cursor, at) {
+            Standing::Vetoed { reason } => ("vetoed", Some(reason)),
+            other => (other.name(), None),
+        },
+    }
+}
+
+fn retraining_row(change: &AlertChange, decision: &Decision, at: EventTime, now: WallTime) -> RetrainingRow {
+    let (state, reason) = outcome_words(decision, change);
+    RetrainingRow {
+        id: format!("{}-{}-{state}", change.fingerprint, at.micros()),
+        model: change.model.clone(),
+        state: state.to_owned(),
+        reason,
+        rule: change.rule.clone(),
+        event_time: at,
+        created: now,
+        annotations: "{}".to_owned(),
+    }
+}
+
+fn retraining_entry(change: &AlertChange, decision: &Decision, merged: &MergedWindow) -> RetrainingEntry {
+    let (state, reason) = outcome_words(decision, change);
+    RetrainingEntry {
+        model: change.model.clone(),
+        version: String::new(),
+        segment: change.segment.clone(),
+        window: bounds(merged.window),
+        revision: merged.revision,
+        rule: change.rule.clone(),
+        state,
+        reason,
+    }
+}
+
+fn outcome_words(decision: &Decision, change: &AlertChange) -> (&'static str, String) {
+    match decision {
+        Decision::Requested => ("requested", format!("rule {} fired", change.rule)),
+        Decision::Vetoed { reason } => ("vetoed", reason.clone()),
+    }
+}
+
+async fn write_alert(transaction: &mut Transaction, change: &AlertChange, is_told: bool, now: WallTime) -> Result<()> {
+    if change.is_cleared() {
+        transaction.delete_alert(&change.fingerprint, change.started).await?;
+        return Ok(());
+    }
+    let row = AlertRow {
+        fingerprint: change.fingerprint.clone(),
+        model: change.model.clone(),
+        rule: change.rule.clone(),
+        segment: change.segment.clone(),
+        feature: change.feature.clone(),
+        state: change.to.name().to_owned(),
+        severity: change.severity.name().to_owned(),
+        started: change.started,
+        fired: change.fired,
+        resolved: change.resolved,
+        value: change.value,
+        annotations: serde_json::to_string(&change.annotations).unwrap_or_default(),
+        notified: is_told.then_some(now),
+        updated: now,
+    };
+    transaction.upsert_alert(&row).await?;
+    Ok(())
+}
+
+/// Writes one notification a channel into the outbox; says whether there was any.
+async fn enqueue(
+    transaction: &mut Transaction,
+    monitor: &ModelMonitor,
+    change: &AlertChange,
+    (standing, reason): (&'static str, Option<String>),
+    now: WallTime,
+) -> Result<bool> {
+    let plan = &monitor.setup.delivery;
+    let context = NotificationContext {
+        owner: monitor.contract().owner.clone(),
+        page: plan.page.clone(),
+        retraining: standing.to_owned(),
+        retraining_reason: reason,
+        created: now,
+    };
+    let Some(notification) = rules::Notification::from_change(change, &context) else { return Ok(false) };
+    let owner = monitor.contract().owner.as_deref();
+    let mut is_told = false;
+    for channel in rules::route(&plan.routes, &plan.channels, change.severity, &change.model, owner) {
+        let row = NotificationRow {
+            id: format!("{}-{channel}", notification.id),
+            channel: channel.clone(),
+            model: change.model.clone(),
+            alert_fingerprint: change.fingerprint.clone(),
+            kind: notification.kind.name().to_owned(),
+            body: serde_json::to_string(&notification).unwrap_or_default(),
+            created: now,
+            attempts: 0,
+            next_attempt: now,
+            state: "waiting".to_owned(),
+            last_error: None,
+            delivered: None,
+        };
+        is_told |= transaction.insert_notification(&row).await?;
+    }
+    Ok(is_told)
+}
+
+fn alert_entry(change: &AlertChange, step: Step, merged: &MergedWindow) -> AlertEntry {
+    AlertEntry {
+        model: change.model.clone(),
+        version: String::new(),
+        segment: change.segment.clone(),
+        window: bounds(step.window),
+        revision: merged.revision,
+        rule: change.rule.clone(),
+        state: change.to.name().to_owned(),
+        severity: change.severity.name().to_owned(),
+        feature: change.feature.clone(),
+        fingerprint: change.fingerprint.clone(),
+        started: change.started,
+        value: change.value,
+        summary: change.annotations.get("summary").cloned().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,28 @@
+//! What happens when windows close: merge the shards' parts, judge, evaluate rules, enqueue notifications.
+//!
+//! - [`Monitor`] is the [`ingest::Sink`] that shards publish to: it keeps their parts in the store and advances the model.
+//! - [`model`] takes a model from one due step to the next, each step one transaction.
+//! - [`clock`] says which step is due; [`merge`] and [`judgement`] do the work of a step; [`baselines`] hold what to compare
+//!   with; [`commit`] writes what came out.
+//! - [`delivery`] empties the notification outbox.
+//!
+//! Detectors, rules and retraining policy are other crates; this one only calls them in order.
+
+pub mod baselines;
+pub mod clock;
+mod commit;
+pub mod delivery;
+mod error;
+pub mod journal;
+pub mod judgement;
+pub mod merge;
+pub mod metrics;
+pub mod model;
+mod rows;
+mod sink;
+
+pub use commit::DeliveryPlan;
+pub use error::{Class, Error, Result};
+pub use journal::{Entry, Journal};
+pub use model::{ModelMonitor, ModelSetup};
+pub use sink::Monitor;

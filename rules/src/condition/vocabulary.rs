@@ -1,0 +1,26 @@
+//! The names that conditions may use. `monitor/tests/it/vocabulary.rs` holds them against what the judge produces.
+
+use contract::Fault;
+
+pub const QUANTITIES: [&str; 6] = ["performance", "drift", "quality", "fault", "volume", "coverage"];
+
+/// Performance figures that the judge makes of a window.
+pub const METRICS: [&str; 4] = ["log_loss", "brier_score", "accuracy", "roc_auc"];
+
+/// The one metric whose findings can be more than `info`: one test, one share of the budget.
+pub const TESTED_METRIC: &str = "log_loss";
+
+/// Detectors of data quality.
+pub const QUALITY: [&str; 5] = ["missing_rate", "non_finite_rate", "unseen_categories", "range", "type_mismatch"];
+
+pub const FAULTS: [Fault; 6] = [
+    Fault::UnitChange,
+    Fault::PermutedColumns,
+    Fault::ConstantColumn,
+    Fault::TypeChange,
+    Fault::OneSource,
+    Fault::MissingColumn,
+];
+
+/// Names that mean something else than a column, unless they stand in quotes.
+pub const RESERVED: [&str; 6] = ["any", "score", "prediction", "and", "or", "not"];

@@ -1,0 +1,139 @@
+//! `bellwether run`: the service. Every task is joined; the first that fails stops the others.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use contract::configuration::read_configuration;
+use dashboard_api::{ApiState, ModelInfo, Readiness};
+use monitor::delivery::Delivery;
+use monitor::metrics::Metrics;
+use monitor::{DeliveryPlan, Monitor};
+use prometheus::Registry;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::setup;
+use crate::exit::{Failure, Outcome};
+
+pub async fn execute(config: &Path) -> Outcome {
+    let configuration = read_configuration(config).map_err(|errors| setup::bad(&errors))?;
+    let contracts = setup::contracts(&configuration).map_err(|errors| setup::bad(&errors))?;
+    let contracts: Vec<_> = contracts.into_iter().map(Arc::new).collect();
+    let store = open_store(&configuration.database).await?;
+    let listener = TcpListener::bind(configuration.listen)
+        .await
+        .with_context(|| format!("listening on {}", configuration.listen))
+        .map_err(Failure::dependency)?;
+    let address = listener.local_addr().context("the listening address").map_err(Failure::dependency)?;
+    let registry = registry().map_err(Failure::dependency)?;
+    let metrics = Arc::new(Metrics::register(&registry).map_err(Failure::dependency)?);
+    let delivery = DeliveryPlan {
+        routes: configuration.routes.clone(),
+        channels: configuration.channels.iter().map(|channel| channel.name.clone()).collect(),
+        page: Some(format!("http://{address}/")),
+    };
+    let monitors = setup::monitors(&contracts, &store, delivery).await?;
+    let monitor = Arc::new(Monitor::new(store.clone(), monitors, Arc::clone(&metrics)));
+    let health = Arc::new(ingest::kafka::Health::default());
+    let stop = CancellationToken::new();
+    let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
+
+    let deliverer = Delivery {
+        store: store.clone(),
+        channels: rules::channels::from_configuration(&configuration.channels).map_err(Failure::input)?,
+        metrics,
+        outbox: Arc::clone(&monitor.outbox),
+    };
+    let stopped = stop.clone();
+    tasks.spawn(async move { deliverer.run(stopped).await.context("delivering notifications") });
+
+    let state = api_state(&store, &registry, &contracts, &health);
+    let stopped = stop.clone();
+    tasks.spawn(async move { dashboard_api::serve(listener, state, stopped).await.context("serving HTTP") });
+
+    let stopped = stop.clone();
+    tasks.spawn(async move {
+        let sink: Arc<dyn ingest::Sink> = monitor;
+        ingest::kafka::run(contracts, &configuration, sink, &registry, health, stopped).await.context("reading Kafka")
+    });
+    tracing::info!("Bellwether {} serves http://{address}/", env!("CARGO_PKG_VERSION"));
+    join(tasks, stop).await
+}
+
+/// Opens the database; its folder is made when it is missing.
+async fn open_store(database: &Path) -> Result<Store, Failure> {
+    if let Some(folder) = database.parent() {
+        let made = std::fs::create_dir_all(folder);
+        made.with_context(|| format!("making the folder {}", folder.display())).map_err(Failure::dependency)?;
+    }
+    Store::open(database).await.map_err(Failure::dependency)
+}
+
+/// Waits for a signal or for the first task that ends, then stops all.
+async fn join(mut tasks: JoinSet<anyhow::Result<()>>, stop: CancellationToken) -> Outcome {
+    let first = tokio::select! {
+        result = tasks.join_next() => result,
+        signal = wait_for_signal() => {
+            tracing::info!("{signal}: stopping");
+            None
+        }
+    };
+    stop.cancel();
+    let mut results: Vec<_> = first.into_iter().collect();
+    while let Some(result) = tasks.join_next().await {
+        results.push(result);
+    }
+    for result in results {
+        result.context("a task of the service").and_then(|outcome| outcome).map_err(Failure::dependency)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn wait_for_signal() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return "interrupted";
+    };
+    tokio::select! {
+        _ = terminate.recv() => "terminated",
+        _ = tokio::signal::ctrl_c() => "interrupted",
+    }
+}
+
+fn registry() -> anyhow::Result<Registry> {
+    let registry = Registry::new();
+    let metric = contract::metrics::BUILD_INFO;
+    let info = prometheus::GaugeVec::new(prometheus::Opts::new(metric.name, metric.help), metric.labels)?;
+    info.with_label_values(&[env!("CARGO_PKG_VERSION"), option_env!("BELLWETHER_REVISION").unwrap_or("unknown")])
+        .set(1.0);
+    registry.register(Box::new(info))?;
+    Ok(registry)
+}
+
+fn api_state(
+    store: &Store,
+    registry: &Registry,
+    contracts: &[Arc<contract::Contract>],
+    health: &Arc<ingest::kafka::Health>,
+) -> ApiState {
+    let health = Arc::clone(health);
+    let readiness = move || {
+        let reasons = health.reasons();
+        if reasons.is_empty() { Readiness::Ready } else { Readiness::NotReady(reasons) }
+    };
+    let models = contracts
+        .iter()
+        .map(|contract| ModelInfo {
+            model: contract.model.clone(),
+            owner: contract.owner.clone(),
+            window_seconds: contract.windows.size.as_secs(),
+            contract: serde_json::to_value(contract.as_ref()).unwrap_or_default(),
+        })
+        .collect();
+    ApiState { store: store.clone(), registry: registry.clone(), readiness: Arc::new(readiness), models }
+}

@@ -1,0 +1,95 @@
+//! From files to what the service runs on: contracts, rules, monitors.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use contract::configuration::Configuration;
+use contract::diagnostic::render;
+use contract::lower::read_contract;
+use contract::{Contract, Diagnostic};
+use monitor::{ModelMonitor, ModelSetup};
+use rules::RuleSet;
+use store::Store;
+
+use crate::exit::Failure;
+
+/// Shipped rule packs are named like this in contracts.
+const PACKS: &str = "packs/";
+
+/// Every contract that a configuration names; errors of all of them.
+pub fn contracts(configuration: &Configuration) -> Result<Vec<Contract>, Vec<Diagnostic>> {
+    let mut contracts: BTreeMap<String, (PathBuf, Contract)> = BTreeMap::new();
+    let mut diagnostics = Vec::new();
+    for path in &configuration.contracts {
+        match read_contract(path) {
+            Ok(contract) => {
+                diagnostics.extend(rule_set(&contract).err().unwrap_or_default());
+                if let Some((other, _)) = contracts.get(&contract.model) {
+                    let message = format!("model `{}` has a contract already: {}", contract.model, other.display());
+                    diagnostics.push(Diagnostic::new(path, 1, 1, &message).with_hint("one contract a model"));
+                } else {
+                    contracts.insert(contract.model.clone(), (path.clone(), contract));
+                }
+            }
+            Err(errors) => diagnostics.extend(errors),
+        }
+    }
+    if diagnostics.is_empty() {
+        Ok(contracts.into_values().map(|(_, contract)| contract).collect())
+    } else {
+        Err(diagnostics)
+    }
+}
+
+/// The rules of a contract: shipped packs by name, other files relative to the contract.
+pub fn rule_set(contract: &Contract) -> Result<RuleSet, Vec<Diagnostic>> {
+    let (sets, diagnostics) = rule_files(&contract.rules, &contract.folder);
+    if !diagnostics.is_empty() {
+        return Err(diagnostics);
+    }
+    let rules = RuleSet::merge(sets)?;
+    let impossible = rules.check(contract);
+    if impossible.is_empty() { Ok(rules) } else { Err(impossible) }
+}
+
+/// Rule files as a contract in `folder` names them: those that are good, and the errors of the others.
+pub fn rule_files(names: &[String], folder: &Path) -> (Vec<RuleSet>, Vec<Diagnostic>) {
+    let mut sets = Vec::new();
+    let mut diagnostics = Vec::new();
+    for name in names {
+        // Joining an absolute path gives that path.
+        let own = folder.join(name);
+        let read =
+            if name.starts_with(PACKS) && !own.exists() { rules::shipped(name) } else { rules::read_rules(&own) };
+        match read {
+            Ok(set) => sets.push(set),
+            Err(errors) => diagnostics.extend(errors),
+        }
+    }
+    (sets, diagnostics)
+}
+
+/// The monitors of contracts, each where the store says it was.
+pub async fn monitors(
+    contracts: &[Arc<Contract>],
+    store: &Store,
+    delivery: monitor::DeliveryPlan,
+) -> Result<Vec<ModelMonitor>, Failure> {
+    let delivery = Arc::new(delivery);
+    let mut monitors = Vec::new();
+    for contract in contracts {
+        let rules = rule_set(contract).map_err(|errors| bad(&errors))?;
+        let setup =
+            ModelSetup { contract: Arc::clone(contract), rules: Arc::new(rules), delivery: Arc::clone(&delivery) };
+        let monitor = ModelMonitor::open(setup, store.clone()).await.map_err(Failure::input)?;
+        monitors.push(monitor);
+    }
+    Ok(monitors)
+}
+
+/// Diagnostics as the reason why a command can't work.
+pub fn bad(diagnostics: &[Diagnostic]) -> Failure {
+    let is_colored = std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    Failure::input(anyhow::anyhow!("the configuration has errors\n{}", render(diagnostics, is_colored)))
+}

@@ -1,0 +1,96 @@
+//! The manifest of history files: which Parquet file holds which events.
+
+use contract::EventTime;
+use sqlx::sqlite::{SqliteExecutor, SqliteRow};
+use sqlx::{FromRow, Row};
+
+use crate::column::{event_time, integer, limit};
+use crate::error::{Doing, Result};
+use crate::store::{Transaction, reads};
+
+/// One file of accepted events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryFileRow {
+    pub model: String,
+    pub shard: i32,
+    /// `prediction` or `label`.
+    pub kind: String,
+    pub path: String,
+    pub rows: i64,
+    pub min_time: EventTime,
+    pub max_time: EventTime,
+    /// Hexadecimal.
+    pub sha256: String,
+    pub first_offset: i64,
+    pub last_offset: i64,
+}
+
+impl FromRow<'_, SqliteRow> for HistoryFileRow {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            model: row.try_get("model")?,
+            shard: integer(row, "shard")?,
+            kind: row.try_get("kind")?,
+            path: row.try_get("path")?,
+            rows: row.try_get("row_count")?,
+            min_time: event_time(row, "min_time")?,
+            max_time: event_time(row, "max_time")?,
+            sha256: row.try_get("sha256")?,
+            first_offset: row.try_get("first_offset")?,
+            last_offset: row.try_get("last_offset")?,
+        })
+    }
+}
+
+reads! {
+    /// A model's history files, oldest events first.
+    history_files(model: &str) -> Vec<HistoryFileRow> = select;
+}
+
+async fn select(executor: impl SqliteExecutor<'_>, model: &str) -> Result<Vec<HistoryFileRow>> {
+    sqlx::query_as("SELECT * FROM history_files WHERE model = $1 ORDER BY min_time, path LIMIT $2")
+        .bind(model)
+        .bind(limit(None))
+        .fetch_all(executor)
+        .await
+        .doing("read the history's manifest")
+}
+
+impl Transaction {
+    /// Keeps a file's entry; a file that is written again (after a crash, the same rows) replaces its entry.
+    pub async fn upsert_history_file(&mut self, row: &HistoryFileRow) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO history_files (path, model, shard, kind, row_count, min_time, max_time, sha256, first_offset,
+                                        last_offset)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             ON CONFLICT (path) DO UPDATE SET
+                 model = excluded.model, shard = excluded.shard, kind = excluded.kind, row_count = excluded.row_count,
+                 min_time = excluded.min_time, max_time = excluded.max_time, sha256 = excluded.sha256,
+                 first_offset = excluded.first_offset, last_offset = excluded.last_offset",
+        )
+        .bind(&row.path)
+        .bind(&row.model)
+        .bind(row.shard)
+        .bind(&row.kind)
+        .bind(row.rows)
+        .bind(row.min_time.micros())
+        .bind(row.max_time.micros())
+        .bind(&row.sha256)
+        .bind(row.first_offset)
+        .bind(row.last_offset)
+        .execute(&mut *self.inner)
+        .await
+        .doing("keep an entry of the history's manifest")?;
+        Ok(())
+    }
+
+    /// Forgets a file that is gone from the disk.
+    pub async fn delete_history_file(&mut self, path: &str) -> Result<bool> {
+        let done = sqlx::query("DELETE FROM history_files WHERE path = $1")
+            .bind(path)
+            .execute(&mut *self.inner)
+            .await
+            .doing("delete an entry of the history's manifest")?;
+        Ok(done.rows_affected() > 0)
+    }
+}

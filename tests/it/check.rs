@@ -1,0 +1,151 @@
+//! `bellwether check`: all errors of all files at once (promise E1).
+
+use std::path::Path;
+
+use crate::program::bellwether;
+use crate::stream::CONTRACT;
+
+/// A configuration that is good beside `shop.yaml`.
+pub const CONFIGURATION: &str = r#"listen: 127.0.0.1:0
+database: bellwether.db
+state: state
+kafka: { brokers: "127.0.0.1:9092", dead_letters: shop.dead-letters }
+contracts: [ shop.yaml ]
+channels:
+  on-call:
+    webhook: { url: "https://hooks.example.org/bellwether", secret: { env: BELLWETHER_TEST_WEBHOOK } }
+routes:
+  - { severities: [ page ], channels: [ on-call ] }
+"#;
+
+const RULES: &str = r#"groups:
+  - name: shop
+    rules:
+      - alert: ShopDrifts
+        when: drift(any) >= warning
+        for: 2 windows
+        severity: ticket
+        annotations: { summary: "{{model}} drifts" }
+"#;
+
+fn write(folder: &Path, name: &str, text: &str) {
+    std::fs::write(folder.join(name), text).unwrap();
+}
+
+/// The webhook's secret has to exist for the configuration to be good.
+fn check(folder: &Path, paths: &[&str]) -> crate::program::Answer {
+    let mut command = crate::program::command(folder);
+    command.arg("check").args(paths).env("BELLWETHER_TEST_WEBHOOK", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    command.output().unwrap().into()
+}
+
+#[test]
+fn good_files_are_good() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "shop.yaml", &CONTRACT.replace("packs/default.yaml", "packs/default.yaml, own.yaml"));
+    write(folder.path(), "bellwether.yaml", CONFIGURATION);
+    write(folder.path(), "own.yaml", RULES);
+    write(folder.path(), "notes.json", "{\"this\": \"isn't ours\"}");
+    let answer = check(folder.path(), &["."]).exits(0);
+    assert_eq!(answer.stdout, "3 files are good\n");
+    assert_eq!(answer.stderr, "");
+}
+
+/// Every mistake of two files, each with its place and what to do about it.
+#[test]
+fn e1_all_errors_of_all_files_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let contract = CONTRACT
+        .replace("model: shop\n", "model: \"my shop\"\n")
+        .replace("binary_classification", "binary_clasification")
+        .replace("owner:", "ownr:")
+        .replace("horizon: 2d", "horizon: 2 days")
+        .replace("event_id: /id, time: /at", "event_id: id, time: /at")
+        .replace("unit: ms", "unit: milliseconds")
+        .replace("range: [0, 10000]", "range: [10000, 0]")
+        .replace("visits: { type: int64 }", "visits: { typ: int64 }")
+        .replace("segments: [ country ]", "segments: [ land ]")
+        .replace("size: 1h", "size: 0h")
+        .replace("false_alarms: 1", "false_alarms: -1")
+        .replace("packs/default.yaml", "packs/defualt.yaml, absent.yaml");
+    write(folder.path(), "shop.yaml", &contract);
+    let rules = RULES
+        .replace("drift(any) >= warning", "drift(any) >= wraning")
+        .replace("severity: ticket", "severity: tickets");
+    write(folder.path(), "own.yaml", &rules);
+    let answer = check(folder.path(), &["shop.yaml", "own.yaml"]).exits(1);
+    insta::assert_snapshot!(answer.stdout);
+    assert_eq!(answer.stderr, "");
+}
+
+#[test]
+fn e1_a_file_that_is_no_yaml_says_where_it_breaks() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "shop.yaml", "version: 1\nmodel: shop\nsources: { predictions: { topic: a }\nfields: 3\n");
+    let answer = check(folder.path(), &["shop.yaml"]).exits(1);
+    insta::assert_snapshot!(answer.stdout);
+}
+
+#[test]
+fn e1_the_errors_of_a_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "shop.yaml", CONTRACT);
+    let configuration = CONFIGURATION
+        .replace("listen: 127.0.0.1:0", "listen: localhost")
+        .replace("dead_letters:", "dead_leters:")
+        .replace("contracts: [ shop.yaml ]", "contracts: [ shop.yaml, absent.yaml ]")
+        .replace("https://hooks", "ftp://hooks")
+        .replace("channels: [ on-call ]", "channels: [ on_call ]")
+        .replace("[ page ]", "[ pages ]");
+    write(folder.path(), "bellwether.yaml", &configuration);
+    let answer = check(folder.path(), &["bellwether.yaml"]).exits(1);
+    insta::assert_snapshot!(answer.stdout);
+}
+
+#[test]
+fn a_file_that_is_named_must_be_one_of_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "notes.yaml", "shopping: [ milk ]\n");
+    let answer = check(folder.path(), &["notes.yaml"]).exits(1);
+    assert!(answer.stdout.contains("notes.yaml:1:1"), "{}", answer.stdout);
+    let answer = check(folder.path(), &["."]).exits(2);
+    assert!(answer.stderr.contains("nothing to check"), "{}", answer.stderr);
+    for (name, text) in [("empty.yaml", ""), ("list.yaml", "- 1\n"), ("binary.yaml", "\u{1}\u{0}")] {
+        write(folder.path(), name, text);
+        check(folder.path(), &[name]).exits(1);
+    }
+}
+
+/// A contract that is named, and found through the configuration too, has its errors told once.
+#[test]
+fn e1_an_error_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "shop.yaml", &CONTRACT.replace("owner:", "ownr:"));
+    write(folder.path(), "bellwether.yaml", CONFIGURATION);
+    let answer = check(folder.path(), &["shop.yaml", "bellwether.yaml", "."]).exits(1);
+    assert!(answer.stdout.ends_with("\n1 error\n"), "{}", answer.stdout);
+}
+
+#[test]
+fn e1_a_file_that_is_no_text_does_not_hide_the_errors_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("binary.yaml"), b"model: \xff\xfe\n").unwrap();
+    write(folder.path(), "shop.yaml", &CONTRACT.replace("owner:", "ownr:"));
+    let answer = check(folder.path(), &["."]).exits(1);
+    assert!(answer.stdout.contains("binary.yaml") && answer.stdout.contains("shop.yaml:4:1"), "{}", answer.stdout);
+}
+
+#[test]
+fn a_path_that_is_not_there_is_wrong_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = check(folder.path(), &["absent.yaml"]).exits(2);
+    assert!(answer.stderr.contains("absent.yaml"), "{}", answer.stderr);
+    assert_eq!(answer.stdout, "");
+}
+
+/// The files that ship with the repository.
+#[test]
+fn the_shipped_rules_contracts_and_dashboards_are_good() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    bellwether(root, &["check", "rules/packs", "grafana/dashboards", "fixtures/flights"]).exits(0);
+}
