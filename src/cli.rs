@@ -52,7 +52,7 @@ pub enum Command {
     /// Say how a running service is doing
     Status {
         /// The service's address
-        #[arg(long, env = "BELLWETHER_SERVER", default_value = "http://127.0.0.1:9464")]
+        #[arg(long, env = "BELLWETHER_SERVER", default_value = "http://127.0.0.1:9464", value_parser = server)]
         server: String,
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
@@ -62,6 +62,12 @@ pub enum Command {
     /// Print the manual page
     #[command(hide = true)]
     ManualPage,
+}
+
+/// The address of a service: what is no URL of HTTP is wrong usage, not a service that doesn't answer.
+fn server(text: &str) -> Result<String, String> {
+    let is_url = reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    if is_url { Ok(text.to_owned()) } else { Err("write http://HOST:PORT".to_owned()) }
 }
 
 #[derive(Args)]
@@ -122,7 +128,7 @@ pub struct Replay {
     /// Rows read at once; changes nothing but the speed
     #[arg(long, default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub batch_rows: u32,
-    /// Threads; changes nothing but the speed
+    /// Accepted for scripts' sake: this release uses one thread
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: u16,
     /// Print every statistic, not just findings of `info` or more

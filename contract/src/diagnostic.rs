@@ -35,6 +35,22 @@ impl Diagnostic {
     }
 }
 
+/// A place in a file, kept for errors that show only when what stands there is held against something else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    pub file: PathBuf,
+    /// Both count from 1.
+    pub line: usize,
+    pub column: usize,
+    pub source_line: String,
+}
+
+impl Place {
+    pub fn diagnostic(&self, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(&self.file, self.line, self.column, message).with_source_line(self.source_line.clone())
+    }
+}
+
 /// Characters of a source line that are shown; of a longer one, the part around the caret.
 const MAX_SHOWN: usize = 160;
 

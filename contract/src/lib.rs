@@ -7,6 +7,7 @@
 //! - [`time`] and [`window`]: event time, wall time, windows of event time.
 //! - [`finding`]: statistics after judgement.
 //! - [`metrics`]: the names of every exported metric.
+//! - [`printable()`]: text of the data for a terminal.
 //!
 //! This crate depends on no other crate of the workspace.
 
@@ -17,13 +18,15 @@ pub mod keys;
 pub mod lower;
 pub mod metrics;
 pub mod model;
+mod printable;
 pub mod schema;
 pub mod time;
 pub mod window;
 pub mod yaml;
 
-pub use diagnostic::Diagnostic;
+pub use diagnostic::{Diagnostic, Place};
 pub use finding::{Fault, Finding, Severity, Subject};
 pub use model::Contract;
+pub use printable::printable;
 pub use time::{EventTime, WallTime};
 pub use window::Window;

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
 use crate::keys::contract::{CONTRACT, DEFAULT_PACK};
-use crate::model::{Contract, Task};
+use crate::model::{Contract, RuleFile, Task};
 use crate::yaml::{Errors, Fields, Node, parse_into, read, read_file};
 
 /// Rule files of one contract.
@@ -36,8 +36,8 @@ pub fn contract_from_text(text: &str, path: &Path) -> Result<Contract, Vec<Diagn
 }
 
 /// The rule files that a contract's text names, whatever else is wrong with it: so that their errors can be told with its own.
-pub fn rule_names(text: &str, path: &Path) -> Vec<String> {
-    let mut errors = Errors::new(path, "");
+pub fn rule_files(text: &str, path: &Path) -> Vec<RuleFile> {
+    let mut errors = Errors::new(path, text);
     let root = parse_into(text, &mut errors);
     root.and_then(|root| root.get("rules").and_then(|node| rules(node, &mut errors))).unwrap_or_default()
 }
@@ -67,7 +67,7 @@ fn contract(root: &Node, path: &Path, errors: &mut Errors) -> Option<Contract> {
     let budget = windows::budget(fields.optional("budget", errors), errors);
     let rules = match fields.optional("rules", errors) {
         Some(node) => rules(node, errors),
-        None => Some(vec![DEFAULT_PACK.to_owned()]),
+        None => Some(vec![RuleFile { name: DEFAULT_PACK.to_owned(), place: None }]),
     };
     let retrain = fields.optional("retrain", errors).and_then(|node| windows::retrain(node, errors));
     fields.finish(errors);
@@ -127,21 +127,21 @@ fn task(node: &Node, errors: &mut Errors) -> Option<Task> {
     node.choice("task", &choices, errors)
 }
 
-fn rules(node: &Node, errors: &mut Errors) -> Option<Vec<String>> {
+fn rules(node: &Node, errors: &mut Errors) -> Option<Vec<RuleFile>> {
     let files = node.list("rules", errors)?;
     if files.len() > MAX_RULE_FILES {
         errors.add(node.position, format!("more than {MAX_RULE_FILES} rule files"));
         return None;
     }
-    let mut names: Vec<String> = Vec::new();
+    let mut named: Vec<RuleFile> = Vec::new();
     for file in files {
         match file.text("rules", errors) {
-            Some(name) if names.contains(&name) => {
+            Some(name) if named.iter().any(|known| known.name == name) => {
                 errors.add_with_hint(file.position, format!("`{name}` is named twice"), "leave one out");
             }
-            Some(name) => names.push(name),
+            Some(name) => named.push(RuleFile { name, place: Some(errors.place(file.position)) }),
             None => {}
         }
     }
-    Some(names)
+    Some(named)
 }

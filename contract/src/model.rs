@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::diagnostic::Place;
+
 /// One model's contract.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Contract {
@@ -22,12 +24,22 @@ pub struct Contract {
     pub windows: Windows,
     pub baseline: Baseline,
     pub budget: Budget,
-    /// Rule files; relative paths are relative to the contract file. `packs/NAME.yaml` names a shipped pack.
-    pub rules: Vec<String>,
+    pub rules: Vec<RuleFile>,
     /// None: retraining is never requested.
     pub retrain: Option<Retrain>,
     /// The folder of the contract file; relative paths start here.
     pub folder: PathBuf,
+}
+
+/// A rule file, as a contract names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct RuleFile {
+    /// A path relative to the contract file; `packs/NAME.yaml` names a shipped pack.
+    pub name: String,
+    /// Where the contract names it; None where it doesn't, and has the default.
+    #[serde(skip)]
+    pub place: Option<Place>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -224,6 +236,23 @@ impl Contract {
     /// Event ids are remembered this long to recognise duplicates: a day, or the label horizon if longer.
     pub fn duplicate_horizon(&self) -> Duration {
         self.label_horizon().max(Duration::from_hours(24))
+    }
+
+    /// The files and folders that baselines are read from, each once.
+    pub fn baseline_files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for part in [&self.baseline.inputs, &self.baseline.outputs, &self.baseline.performance] {
+            let fixed = match &part.kind {
+                BaselineKind::Fixed(path) => Some(path),
+                BaselineKind::Training | BaselineKind::Trailing(_) => None,
+            };
+            for file in fixed.into_iter().chain(&part.history).map(|path| self.resolve(path)) {
+                if !files.contains(&file) {
+                    files.push(file);
+                }
+            }
+        }
+        files
     }
 
     /// A path of the contract, relative to the contract's folder.

@@ -19,6 +19,8 @@ pub enum Error {
     Fenced { model: String, shard: i32 },
     #[error("Kafka failed while {doing}: {detail}")]
     Kafka { doing: String, detail: String },
+    #[error("librdkafka refuses the setting `{key}` or its value; mend `kafka.properties`")]
+    Setting { key: String },
     #[error("a publication of model {model} was not accepted: {source}")]
     Sink { model: String, source: crate::BoxError },
     #[error("metric {name} could not be registered: {source}")]
@@ -42,7 +44,7 @@ pub enum Class {
 impl Error {
     pub fn class(&self) -> Class {
         match self {
-            Self::File { .. } | Self::Format { .. } => Class::User,
+            Self::File { .. } | Self::Format { .. } | Self::Setting { .. } => Class::User,
             Self::Checkpoint { .. }
             | Self::Stored { .. }
             | Self::Fenced { .. }

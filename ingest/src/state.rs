@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use contract::WallTime;
 use slatedb::config::{
     CompactorOptions, FlushOptions, FlushType, GarbageCollectorDirectoryOptions, GarbageCollectorOptions, Settings,
 };
@@ -51,7 +52,7 @@ pub struct ShardState {
 /// What the owner before left.
 pub struct Opened {
     pub state: ShardState,
-    /// One more than the owner before had.
+    /// Above that of every owner before.
     pub epoch: u64,
     /// The shard's entries; none: it has never been checkpointed.
     pub entries: Vec<(Vec<u8>, Vec<u8>)>,
@@ -192,7 +193,9 @@ impl ShardState {
                 return Err(Error::Checkpoint { model: self.model.clone(), shard: self.shard, detail });
             }
         }
-        let epoch = self.fixed(EPOCH_KEY).await?.map_or(0, u64::from_be_bytes) + 1;
+        // The clock, so that a shard whose checkpoints were removed still follows all of its owners before.
+        let now = u64::try_from(WallTime::now().millis()).unwrap_or(0);
+        let epoch = self.fixed(EPOCH_KEY).await?.map_or(0, |bytes| u64::from_be_bytes(bytes) + 1).max(now);
         let mut batch = WriteBatch::new();
         batch.put(FORMAT_KEY, FORMAT.to_be_bytes());
         batch.put(EPOCH_KEY, epoch.to_be_bytes());

@@ -1,23 +1,23 @@
 //! What windows are compared with: fixed data, a trailing span of accepted windows, or the first accepted windows.
 //!
-//! Inputs have one baseline a model; outputs and performance have one a version. Quarantined windows enter none.
+//! Inputs have one baseline a model; outputs and performance have one a version. Quarantined windows enter none, nor do those
+//! that are held out ([`crate::holding`]).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use contract::model::{BaselineKind, BaselinePart};
-use contract::time::format_duration;
-use contract::{Contract, EventTime, Window};
-use detectors::judge::Baseline;
-use detectors::judge::baseline::BASELINE_WINDOWS_LIMIT;
+use contract::{Contract, Window};
+use detectors::judge::{Baseline, MINIMUM_BASELINE_WINDOWS};
 use detectors::profile::WindowProfile;
 use ingest::publication::WindowCell;
 
+use crate::clock::Stage;
 use crate::error::{Error, Result};
-
-/// A learnt baseline is complete with this many accepted windows.
-pub const LEARNING_WINDOWS: usize = 14;
+use crate::holding::Side;
+pub use crate::part::LEARNING_WINDOWS;
+use crate::part::{Kind, Part, Use};
 
 /// The baselines of one model.
 #[derive(Debug)]
@@ -47,16 +47,16 @@ impl Baselines {
         }
         let seed = |part: &BaselinePart| seed_path(part).and_then(|path| files.get(&contract.resolve(path)));
         let [inputs, outputs, performance] = parts;
-        let mut input_part = Part::new(inputs);
+        let mut input_part = Part::new(inputs, Use::Inputs);
         for (window, cells) in seed(inputs).into_iter().flatten() {
             let mut whole = WindowProfile::for_contract(contract);
             cells.iter().filter(|cell| cell.segment.is_empty()).for_each(|cell| whole.merge(&cell.profile));
-            input_part.seed(*window, whole);
+            input_part.seed(*window, &whole);
         }
         Ok(Self {
             inputs: input_part,
-            outputs: PerVersion::new(outputs, seed(outputs)),
-            performance: PerVersion::new(performance, seed(performance)),
+            outputs: PerVersion::new(outputs, Use::Outputs, seed(outputs)),
+            performance: PerVersion::new(performance, Use::Performance, seed(performance)),
         })
     }
 
@@ -74,33 +74,42 @@ impl Baselines {
         self.performance.before(version, segment, window)
     }
 
-    /// Takes in an accepted window's inputs and outputs.
-    pub fn accept_closed<'a>(
-        &mut self,
-        window: Window,
-        inputs: &WindowProfile,
-        versions: impl Iterator<Item = (&'a str, &'a WindowProfile)>,
-    ) {
-        self.inputs.accept(window, inputs);
-        for (version, profile) in versions {
-            self.accept_output(version, window, profile);
+    /// Whether a window's inputs can be judged at all.
+    pub fn judges_inputs(&self, window: Window) -> bool {
+        self.inputs.len_before(window) >= MINIMUM_BASELINE_WINDOWS
+    }
+
+    /// Whether the side's baseline leaves a window out when something is found in it.
+    pub(crate) fn holds_out(&self, side: &Side, window: Window) -> bool {
+        match side {
+            Side::Inputs => self.inputs.holds_out(window),
+            Side::Outputs(version) => self.outputs.part(version, "").holds_out(window),
+            Side::Performance(version) => self.performance.part(version, "").holds_out(window),
         }
+    }
+
+    /// Takes in an accepted window's inputs.
+    pub fn accept_inputs(&mut self, window: Window, profile: &WindowProfile) {
+        self.inputs.accept(window, profile);
     }
 
     /// Takes in an accepted window's outputs of one version.
-    pub fn accept_output(&mut self, version: &str, window: Window, profile: &WindowProfile) {
+    pub fn accept_outputs(&mut self, version: &str, window: Window, profile: &WindowProfile) {
         self.outputs.accept(version, "", window, profile);
     }
 
-    /// Takes in an accepted window's matured performance: whole versions and segments.
-    pub fn accept_matured<'a>(
-        &mut self,
-        window: Window,
-        cells: impl Iterator<Item = (&'a (String, String), &'a WindowProfile)>,
-    ) {
-        for ((version, segment), profile) in cells {
-            self.performance.accept(version, segment, window, profile);
-        }
+    /// Takes in an accepted window's matured performance of a whole version or one of its segments.
+    pub fn accept_performance(&mut self, version: &str, segment: &str, window: Window, profile: &WindowProfile) {
+        self.performance.accept(version, segment, window, profile);
+    }
+
+    /// Drops the baselines of versions that are gone.
+    pub fn forget_gone(&mut self, stage: Stage, window: Window) {
+        let side = match stage {
+            Stage::Closed => &mut self.outputs,
+            Stage::Matured => &mut self.performance,
+        };
+        side.parts.retain(|_, part| !part.is_gone(window));
     }
 
     /// An accepted window's profiles were revised. Baselines that hold the window hold the revision from now on, as they
@@ -118,10 +127,13 @@ impl Baselines {
         }
     }
 
-    /// The longest trailing span, and whether a part is learnt from the first windows: what has to be read after a
-    /// restart.
-    pub fn needs(&self) -> (Option<Duration>, bool) {
-        let kinds = [self.inputs.kind, self.outputs.empty.kind, self.performance.empty.kind];
+    /// The longest trailing span of what enters after a stage, and whether a part is learnt from the first windows: what
+    /// has to be read after a restart.
+    pub fn needs(&self, stage: Stage) -> (Option<Duration>, bool) {
+        let kinds = match stage {
+            Stage::Closed => vec![self.inputs.kind, self.outputs.empty.kind],
+            Stage::Matured => vec![self.performance.empty.kind],
+        };
         let span = kinds.iter().filter_map(|kind| match kind {
             Kind::Trailing(span) => Some(*span),
             Kind::Fixed | Kind::Learnt => None,
@@ -147,8 +159,8 @@ struct PerVersion {
 }
 
 impl PerVersion {
-    fn new(part: &BaselinePart, seed: Option<&Seed>) -> Self {
-        let empty = Part::new(part);
+    fn new(part: &BaselinePart, used: Use, seed: Option<&Seed>) -> Self {
+        let empty = Part::new(part, used);
         let mut seeded: BTreeMap<String, Part> = BTreeMap::new();
         let mut merged: BTreeMap<(String, Window), WindowProfile> = BTreeMap::new();
         for (window, cell) in
@@ -162,7 +174,7 @@ impl PerVersion {
             }
         }
         for ((segment, window), profile) in merged {
-            seeded.entry(segment).or_insert_with(|| empty.clone()).seed(window, profile);
+            seeded.entry(segment).or_insert_with(|| empty.clone()).seed(window, &profile);
         }
         Self { empty, seeded, parts: BTreeMap::new() }
     }
@@ -171,108 +183,27 @@ impl PerVersion {
         self.seeded.get(segment).unwrap_or(&self.empty)
     }
 
-    fn before(&self, version: &str, segment: &str, window: Window) -> Baseline {
+    fn part(&self, version: &str, segment: &str) -> &Part {
         let key = (version.to_owned(), segment.to_owned());
-        self.parts.get(&key).unwrap_or_else(|| self.initial(segment)).before(window)
+        self.parts.get(&key).unwrap_or_else(|| self.initial(segment))
+    }
+
+    fn before(&self, version: &str, segment: &str, window: Window) -> Baseline {
+        self.part(version, segment).before(window)
     }
 
     fn accept(&mut self, version: &str, segment: &str, window: Window, profile: &WindowProfile) {
         if matches!(self.empty.kind, Kind::Fixed) {
             return;
         }
-        let initial = self.initial(segment).clone();
+        let initial = self.seeded.get(segment).unwrap_or(&self.empty);
         let key = (version.to_owned(), segment.to_owned());
-        self.parts.entry(key).or_insert(initial).accept(window, profile);
+        self.parts.entry(key).or_insert_with(|| initial.clone()).accept(window, profile);
     }
 
     fn revise(&mut self, version: &str, segment: &str, window: Window, profile: &WindowProfile) {
         if let Some(part) = self.parts.get_mut(&(version.to_owned(), segment.to_owned())) {
             part.revise(window, profile);
-        }
-    }
-}
-
-/// The windows of one baseline.
-#[derive(Clone, Debug)]
-struct Part {
-    kind: Kind,
-    windows: BTreeMap<Window, WindowProfile>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Never changes.
-    Fixed,
-    /// The accepted windows of the last so long.
-    Trailing(Duration),
-    /// The first [`LEARNING_WINDOWS`] accepted windows, unless a file seeds it.
-    Learnt,
-}
-
-impl Part {
-    fn new(part: &BaselinePart) -> Self {
-        let kind = match part.kind {
-            BaselineKind::Fixed(_) => Kind::Fixed,
-            BaselineKind::Trailing(span) => Kind::Trailing(span),
-            BaselineKind::Training => Kind::Learnt,
-        };
-        Self { kind, windows: BTreeMap::new() }
-    }
-
-    fn seed(&mut self, window: Window, profile: WindowProfile) {
-        self.windows.insert(window, profile);
-    }
-
-    fn accept(&mut self, window: Window, profile: &WindowProfile) {
-        match self.kind {
-            Kind::Fixed => return,
-            Kind::Learnt if self.windows.len() >= LEARNING_WINDOWS => return,
-            Kind::Learnt => {}
-            Kind::Trailing(span) => {
-                let oldest = window.end - span;
-                while let Some(first) = self.windows.first_entry().filter(|first| first.key().start < oldest) {
-                    first.remove();
-                }
-            }
-        }
-        self.windows.insert(window, profile.clone());
-    }
-
-    /// The window's profile was revised: labels came or were corrected after it was accepted.
-    fn revise(&mut self, window: Window, profile: &WindowProfile) {
-        if self.kind == Kind::Fixed {
-            return;
-        }
-        if let Some(held) = self.windows.get_mut(&window) {
-            held.clone_from(profile);
-        }
-    }
-
-    /// The windows that may judge `window`; thinned evenly when there are more than a baseline holds.
-    fn before(&self, window: Window) -> Baseline {
-        let from = match self.kind {
-            Kind::Trailing(span) => window.start - span,
-            Kind::Fixed | Kind::Learnt => EventTime::MIN,
-        };
-        let is_before = |held: &Window| held.start >= from && held.end <= window.start;
-        let held: Vec<&WindowProfile> = self
-            .windows
-            .iter()
-            .filter(|(held, _)| self.kind == Kind::Fixed || is_before(held))
-            .map(|(_, p)| p)
-            .collect();
-        let every = held.len().div_ceil(BASELINE_WINDOWS_LIMIT).max(1);
-        // The newest are kept when the span is thinned; a baseline is oldest first.
-        let mut held: Vec<WindowProfile> = held.into_iter().rev().step_by(every).cloned().collect();
-        held.reverse();
-        Baseline::new(self.description(), held)
-    }
-
-    fn description(&self) -> String {
-        match self.kind {
-            Kind::Fixed => "the reference data".to_owned(),
-            Kind::Trailing(span) => format!("the trailing {}", format_duration(span)),
-            Kind::Learnt => "the first accepted windows".to_owned(),
         }
     }
 }

@@ -84,6 +84,11 @@ fn stream(partitions: impl Iterator<Item = (Option<EventTime>, bool)>) -> Option
     Some(moving.map_or(Stream::Idle(newest), Stream::Moving))
 }
 
+/// Whether a window that is judged at `due` may lack rows of a shard that is merely silent.
+pub fn is_silent(shards: &[ShardRow], due: EventTime) -> bool {
+    shards.iter().any(|shard| shard.predictions_idle && shard.prediction_watermark.is_some_and(|time| time < due))
+}
+
 /// How long after its end a window's parts may still change.
 pub fn settled_after(windows: &Windows, horizon: Duration) -> Duration {
     windows.maturity.max(windows.lateness).max(horizon) + windows.lateness + windows.size
@@ -121,6 +126,15 @@ mod tests {
         assert_eq!(now(&both, false), Some(EventTime::from_micros(5)));
         let silent = [shard(0, Some(5), Some(4), awake), shard(1, None, None, awake)];
         assert_eq!(now(&silent, true), None);
+    }
+
+    #[test]
+    fn i3_a_silent_shard_that_has_not_come_as_far_is_told() {
+        let due = EventTime::from_micros(5);
+        let awake = shard(0, Some(5), None, (false, false));
+        let told = |time, is_idle| is_silent(&[awake.clone(), shard(1, time, None, (is_idle, false))], due);
+        assert!(told(Some(4), true));
+        assert!(!told(Some(5), true) && !told(Some(4), false) && !told(None, true));
     }
 
     #[test]

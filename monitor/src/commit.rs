@@ -1,13 +1,16 @@
 //! Writing what a step found: merged windows, findings, alert states, notifications, retraining requests, in one transaction.
 
+use std::collections::BTreeSet;
+
 use contract::configuration::Route;
-use contract::{EventTime, Finding, WallTime};
+use contract::{EventTime, Finding, WallTime, Window};
 use retrain_trigger::{Decision, Observed, Request, Standing, decide, standing};
 use rules::{AlertChange, AlertState, NotificationContext, Transition};
-use store::{AlertRow, NotificationRow, RetrainingRow, Transaction};
+use store::{AlertRow, Compared, NotificationRow, RetrainingRow, Transaction, WindowSummary};
 
 use crate::clock::{Stage, Step};
 use crate::error::Result;
+use crate::holding::Side;
 use crate::journal::{AlertEntry, Entry, Journal, RetrainingEntry, bounds};
 use crate::merge::MergedWindow;
 use crate::model::{Cursor, ModelMonitor};
@@ -29,6 +32,7 @@ pub(crate) struct Outcome<'a> {
     pub merged: &'a MergedWindow,
     pub findings: &'a [Finding],
     pub is_quarantined: bool,
+    pub held_out: &'a BTreeSet<Side>,
     pub transition: Transition,
     pub cursor: Cursor,
 }
@@ -41,7 +45,7 @@ pub(crate) struct Committed {
 }
 
 pub(crate) async fn commit(monitor: &ModelMonitor, outcome: Outcome<'_>) -> Result<Committed> {
-    let Outcome { step, merged, findings, is_quarantined, transition, mut cursor } = outcome;
+    let Outcome { step, merged, findings, is_quarantined, held_out, transition, mut cursor } = outcome;
     let model = &monitor.contract().model;
     let now = WallTime::now();
     let mut journal = Journal::default();
@@ -52,6 +56,9 @@ pub(crate) async fn commit(monitor: &ModelMonitor, outcome: Outcome<'_>) -> Resu
         if let Some(entry) = rows::window_entry(&row, if is_matured { "matured" } else { "closed" }) {
             journal.entries.push(Entry::Window(entry));
         }
+    }
+    for side in held_out {
+        transaction.hold_out(model, step.window, side.version(), side.compared()).await?;
     }
     for finding in findings {
         transaction.upsert_finding(finding).await?;
@@ -87,14 +94,17 @@ pub(crate) async fn commit(monitor: &ModelMonitor, outcome: Outcome<'_>) -> Resu
     Ok(Committed { journal, cursor, alerts: transition.state })
 }
 
-/// A window that changed after its judgement: its figures and findings, nothing else.
+/// A window that changed after its judgement: its figures and findings, nothing else. One that came too late to be judged
+/// (`stored` is None) enters no baseline: nobody has looked for faults in it.
 pub(crate) async fn revise(
     monitor: &ModelMonitor,
     merged: &MergedWindow,
     findings: &[Finding],
     is_matured: bool,
-    is_quarantined: bool,
+    stored: Option<&WindowSummary>,
 ) -> Result<Journal> {
+    let model = &monitor.contract().model;
+    let is_quarantined = stored.is_some_and(|row| row.quarantined);
     let now = WallTime::now();
     let mut journal = Journal::default();
     let mut transaction = monitor.store.begin().await?;
@@ -103,19 +113,38 @@ pub(crate) async fn revise(
         if let Some(entry) = rows::window_entry(&row, "revised") {
             journal.entries.push(Entry::Window(entry));
         }
+        if stored.is_none() {
+            for compared in [Compared::InputsAndOutputs, Compared::Performance] {
+                transaction.hold_out(model, row.window, &row.version, compared).await?;
+            }
+        }
     }
     for finding in findings {
         transaction.upsert_finding(finding).await?;
     }
-    transaction.clear_dirty(&monitor.contract().model, merged.window).await?;
+    transaction.clear_dirty(model, merged.window).await?;
     transaction.commit().await?;
     Ok(journal)
 }
 
-/// Parts of windows that can't change any more have done their work.
-pub(crate) async fn forget_parts(monitor: &ModelMonitor, ended_before: EventTime) -> Result<()> {
+/// Parts of windows that can't change any more have done their work. The cursor says so, for what comes later.
+pub(crate) async fn forget_parts(monitor: &ModelMonitor, ended_before: EventTime, cursor: &Cursor) -> Result<()> {
+    let model = &monitor.contract().model;
     let mut transaction = monitor.store.begin().await?;
-    transaction.delete_parts(&monitor.contract().model, ended_before).await?;
+    transaction.delete_parts(model, ended_before).await?;
+    transaction.put_judge_cursor(model, &serde_json::to_string(cursor).unwrap_or_default()).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Parts that came for a window after its others were forgotten: what stands is more than what they say.
+pub(crate) async fn drop_parts(monitor: &ModelMonitor, windows: &[Window], ended_before: EventTime) -> Result<()> {
+    let model = &monitor.contract().model;
+    let mut transaction = monitor.store.begin().await?;
+    for window in windows {
+        transaction.clear_dirty(model, *window).await?;
+    }
+    transaction.delete_parts(model, ended_before).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! - [`Monitor`] is the [`ingest::Sink`] that shards publish to: it keeps their parts in the store and advances the model.
 //! - [`model`] takes a model from one due step to the next, each step one transaction.
 //! - [`clock`] says which step is due; [`merge`] and [`judgement`] do the work of a step; [`baselines`] hold what to compare
-//!   with; [`commit`] writes what came out.
+//!   with, [`holding`] says what stays out of them; [`commit`] writes what came out.
 //! - [`delivery`] empties the notification outbox.
 //!
 //! Detectors, rules and retraining policy are other crates; this one only calls them in order.
@@ -13,11 +13,16 @@ pub mod clock;
 mod commit;
 pub mod delivery;
 mod error;
+mod holding;
 pub mod journal;
 pub mod judgement;
+mod layout;
 pub mod merge;
 pub mod metrics;
 pub mod model;
+mod part;
+mod restart;
+mod revision;
 mod rows;
 mod sink;
 

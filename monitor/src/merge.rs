@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use contract::{Contract, Window};
+use contract::{Contract, EventTime, Window};
 use detectors::profile::WindowProfile;
 use ingest::publication::decode_cells;
 use store::PartRow;
 
 use crate::error::{Error, Result};
+use crate::layout::fits;
 
 /// A window of a model, merged over its shards.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct MergedWindow {
     pub cells: BTreeMap<(String, String), WindowProfile>,
     /// All versions as one: what inputs are judged on.
     pub inputs: WindowProfile,
+    /// Every part's columns are the contract's; else those that aren't were left out.
+    pub is_of_contract: bool,
     pub late: u64,
     pub closed_by_idleness: bool,
     /// JSON: the offsets that the parts were taken at.
@@ -46,13 +49,21 @@ impl MergedWindow {
 /// The version of predictions that name none: an empty version means "all versions" everywhere else.
 pub const UNVERSIONED: &str = "unversioned";
 
-/// Merges parts. Which shard comes first doesn't matter: profiles are monoids.
-pub fn merge(contract: &Contract, window: Window, parts: &[PartRow]) -> Result<MergedWindow> {
+/// Merges parts. Which shard comes first doesn't matter: profiles are monoids. Windows that start at `other_columns_until`
+/// or earlier were taken in under a contract with other columns; without those, the rest of them holds.
+pub fn merge(
+    contract: &Contract,
+    window: Window,
+    parts: &[PartRow],
+    other_columns_until: Option<EventTime>,
+) -> Result<MergedWindow> {
+    let is_older = other_columns_until.is_some_and(|until| window.start <= until);
     let mut merged = MergedWindow {
         window,
         revision: parts.iter().map(|part| part.revision).sum(),
         cells: BTreeMap::new(),
         inputs: WindowProfile::for_contract(contract),
+        is_of_contract: true,
         late: 0,
         closed_by_idleness: false,
         as_of: String::new(),
@@ -66,8 +77,12 @@ pub fn merge(contract: &Contract, window: Window, parts: &[PartRow]) -> Result<M
         merged.late += contents.late_rows;
         merged.closed_by_idleness |= contents.closed_by_idleness;
         as_of.insert(part.shard, contents.as_of);
-        for cell in contents.cells {
+        for mut cell in contents.cells {
             if cell.segment.is_empty() {
+                if is_older || !fits(contract, &cell.profile) {
+                    cell.profile.columns.clear();
+                    merged.is_of_contract = false;
+                }
                 merged.inputs.merge(&cell.profile);
             }
             let version = if cell.version.is_empty() { UNVERSIONED.to_owned() } else { cell.version };

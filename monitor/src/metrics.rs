@@ -1,6 +1,6 @@
 //! The verdict metrics: what the newest judged windows say. Label sets are bounded by [`SERIES_LIMIT`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use contract::metrics as names;
@@ -13,6 +13,8 @@ use crate::journal::{Entry, Journal, WindowEntry};
 
 /// Verdict series of one process; what is left out is counted.
 pub const SERIES_LIMIT: usize = 50_000;
+/// A series that so many windows of its model have left alone goes: its version, segment or column is gone.
+pub const SERIES_KEPT_WINDOWS: u64 = 100;
 
 /// Gauges and counters of the judge.
 pub struct Metrics {
@@ -27,7 +29,16 @@ pub struct Metrics {
     outbox_oldest: Gauge,
     retrainings: IntCounterVec,
     left_out: IntCounterVec,
-    series: Mutex<BTreeSet<Vec<String>>>,
+    series: Mutex<Series>,
+}
+
+/// Which gauges are exported.
+#[derive(Default)]
+struct Series {
+    /// By model: windows closed by this process.
+    closed: BTreeMap<String, u64>,
+    /// By metric and labels, the model first: how many windows had closed when it was set last.
+    set: BTreeMap<Vec<String>, u64>,
 }
 
 impl Metrics {
@@ -44,15 +55,22 @@ impl Metrics {
             outbox_oldest: gauge(registry, names::OUTBOX_OLDEST)?,
             retrainings: counters(registry, names::RETRAININGS)?,
             left_out: counters(registry, names::SERIES_LEFT_OUT)?,
-            series: Mutex::new(BTreeSet::new()),
+            series: Mutex::default(),
         })
     }
 
     /// Sets every gauge that the journal touches.
     pub fn observe(&self, journal: &Journal) {
+        // A window has an entry for each version.
+        let mut closed = BTreeSet::new();
         for entry in &journal.entries {
             match entry {
-                Entry::Window(window) => self.window(window),
+                Entry::Window(window) => {
+                    if window.stage == "closed" && closed.insert((&window.model, window.window.start)) {
+                        self.close(&window.model);
+                    }
+                    self.window(window);
+                }
                 Entry::Finding(finding) => self.finding(finding),
                 Entry::Alert(_) => {}
                 Entry::Retraining(retraining) => {
@@ -76,9 +94,6 @@ impl Metrics {
         match window.stage {
             "closed" => {
                 self.set(&self.rows, names::WINDOW_ROWS, &labels, window.rows as f64);
-                if window.segment.is_empty() {
-                    self.closed.with_label_values(&[&window.model]).inc();
-                }
             }
             "matured" => {
                 for (metric, figure) in &window.figures.performance {
@@ -109,18 +124,51 @@ impl Metrics {
         }
     }
 
+    /// Counts a window, and removes the model's series that no window has set for long.
+    fn close(&self, model: &str) {
+        self.closed.with_label_values(&[model]).inc();
+        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let closed = series.closed.entry(model.to_owned()).or_default();
+        *closed += 1;
+        let oldest = closed.saturating_sub(SERIES_KEPT_WINDOWS);
+        series.set.retain(|key, set| {
+            let (Some((metric, labels)), true) = (key.split_first(), *set < oldest) else { return true };
+            if labels.first().is_none_or(|label| label != model) {
+                return true;
+            }
+            for (name, gauges) in self.gauges().into_iter().filter(|(name, _)| name == metric) {
+                if let Err(error) = gauges.remove_label_values(&labels.iter().map(String::as_str).collect::<Vec<_>>()) {
+                    tracing::debug!(name, "a series could not be removed: {error}");
+                }
+            }
+            false
+        });
+    }
+
+    /// Those whose series come and go with versions, segments and columns.
+    fn gauges(&self) -> [(&'static str, &GaugeVec); 6] {
+        [
+            (names::WINDOW_ROWS.name, &self.rows),
+            (names::DRIFT_STATISTIC.name, &self.statistic),
+            (names::FINDING_SEVERITY.name, &self.severity),
+            (names::MODEL_PERFORMANCE.name, &self.performance),
+            (names::LABEL_COVERAGE.name, &self.coverage),
+            (names::ALERTS.name, &self.alerts),
+        ]
+    }
+
     /// Sets a gauge, unless it would be one series too many.
     fn set(&self, gauges: &GaugeVec, metric: Metric, labels: &[&str], value: f64) {
         let key: Vec<String> = std::iter::once(metric.name).chain(labels.iter().copied()).map(str::to_owned).collect();
         {
             let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-            if !series.contains(&key) {
-                if series.len() >= SERIES_LIMIT {
-                    self.left_out.with_label_values(&[metric.name]).inc();
-                    return;
-                }
-                series.insert(key);
+            let model = labels.first().copied().unwrap_or_default();
+            let closed = series.closed.get(model).copied().unwrap_or(0);
+            if series.set.len() >= SERIES_LIMIT && !series.set.contains_key(&key) {
+                self.left_out.with_label_values(&[metric.name]).inc();
+                return;
             }
+            series.set.insert(key, closed);
         }
         gauges.with_label_values(labels).set(value);
     }
@@ -159,4 +207,56 @@ fn gauge(registry: &Registry, metric: Metric) -> Result<Gauge> {
 
 fn counters(registry: &Registry, metric: Metric) -> Result<IntCounterVec> {
     register(registry, metric, IntCounterVec::new(options(metric), metric.labels))
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{EventTime, Window};
+
+    use super::*;
+
+    fn window(version: &str, hour: u32) -> Entry {
+        let start = EventTime::from_micros(0) + std::time::Duration::from_hours(hour.into());
+        Entry::Window(WindowEntry {
+            model: "m".to_owned(),
+            version: version.to_owned(),
+            segment: String::new(),
+            window: Window { start, end: start + std::time::Duration::from_hours(1) }.into(),
+            revision: 0,
+            stage: "closed",
+            rows: 7,
+            labelled: 0,
+            coverage: None,
+            figures: store::Figures::default(),
+            quarantined: false,
+        })
+    }
+
+    #[test]
+    fn e3_series_of_a_version_that_is_gone_go_and_a_window_counts_once() {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        let exported = || prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        metrics.observe(&Journal { entries: vec![window("1", 0), window("2", 0)] });
+        assert!(exported().contains(r#"bellwether_windows_closed_total{model="m"} 1"#));
+        for hour in 1..=u32::try_from(SERIES_KEPT_WINDOWS).unwrap() {
+            metrics.observe(&Journal { entries: vec![window("2", hour)] });
+        }
+        assert!(exported().contains(r#"bellwether_window_rows{model="m",segment="",version="1"} 7"#));
+        metrics.observe(&Journal { entries: vec![window("2", 1_000), window("3", 1_000)] });
+        metrics.observe(&Journal { entries: vec![window("2", 1_001), window("3", 1_001)] });
+        let text = exported();
+        assert!(!text.contains(r#"version="1""#) && text.contains(r#"version="2""#) && text.contains(r#"version="3""#));
+    }
+
+    #[test]
+    fn e3_series_have_a_budget() {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        for version in 0..=SERIES_LIMIT {
+            metrics.set(&metrics.rows, names::WINDOW_ROWS, &["m", &version.to_string(), ""], 1.0);
+        }
+        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        assert!(text.contains(r#"bellwether_metric_series_left_out_total{metric="bellwether_window_rows"} 1"#));
+    }
 }

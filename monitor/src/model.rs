@@ -1,20 +1,22 @@
 //! One model, from one due step to the next. Each step is one transaction; a crash repeats a step, never its effect.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use contract::{Contract, EventTime, Finding, Severity, Subject, Window};
-use detectors::judge::Previous;
-use detectors::profile::WindowProfile;
+use contract::{Contract, EventTime, Finding, Severity, Window};
+use detectors::judge::{MINIMUM_ROWS, Previous};
 use rules::{AlertPhase, AlertState, Evaluation, RuleSet};
 use serde::{Deserialize, Serialize};
-use store::{FindingFilter, MAX_ROWS, Store, WindowFilter, WindowRow};
+use store::{Store, WindowFilter, WindowSummary};
 
-use crate::baselines::{Baselines, LEARNING_WINDOWS};
+use crate::baselines::Baselines;
 use crate::clock::{self, Stage, Step};
 use crate::commit::{self, Committed};
 use crate::error::{Error, Result};
+use crate::holding::{self, Side};
 use crate::journal::Journal;
 use crate::judgement;
+use crate::layout::layout;
 use crate::merge::{MergedWindow, merge};
 
 /// What a model is monitored by.
@@ -39,17 +41,23 @@ pub struct Cursor {
     /// What lay beyond its limit in the newest window whose performance was judged, as it was judged then: a later
     /// revision of that window must not change the runs of those after it.
     pub matured_beyond: Vec<Finding>,
+    /// The columns of the contract, hashed.
+    pub layout: i64,
+    /// Windows that start at this time or earlier may have been taken in under a contract with other columns.
+    pub other_columns_until: Option<EventTime>,
+    /// Parts of windows that ended before this time have been forgotten.
+    pub settled: Option<EventTime>,
 }
 
 /// The monitor of one model.
 pub struct ModelMonitor {
     pub(crate) setup: ModelSetup,
     pub(crate) store: Store,
-    baselines: Baselines,
-    cursor: Cursor,
+    pub(crate) baselines: Baselines,
+    pub(crate) cursor: Cursor,
     alerts: AlertState,
-    previous_closed: Previous,
-    previous_matured: Previous,
+    pub(crate) previous_closed: Previous,
+    pub(crate) previous_matured: Previous,
     /// Whether the work that a former process recorded, but didn't finish, has been done.
     is_caught_up: bool,
 }
@@ -59,7 +67,7 @@ impl ModelMonitor {
     pub async fn open(setup: ModelSetup, store: Store) -> Result<Self> {
         let contract = Arc::clone(&setup.contract);
         let model = contract.model.as_str();
-        let cursor: Cursor = read_state(&contract, store.judge_cursor(model).await?.as_deref())?;
+        let cursor = read_cursor(&contract, &store).await?;
         let alerts: AlertState = read_state(&contract, store.rule_state(model).await?.as_deref())?;
         let baselines = Baselines::load(&contract).await?;
         let mut monitor = Self {
@@ -72,7 +80,7 @@ impl ModelMonitor {
             previous_matured: Previous::default(),
             is_caught_up: false,
         };
-        monitor.remember_accepted().await?;
+        monitor.remember_baselines().await?;
         monitor.remember_runs().await?;
         Ok(monitor)
     }
@@ -104,14 +112,15 @@ impl ModelMonitor {
     /// Takes every step that is due, and shows what was revised since. Says what it did, in order.
     pub async fn advance(&mut self) -> Result<Journal> {
         let mut journal = Journal::default();
-        while let Some(step) = self.next_step().await? {
-            journal.append(self.take(step).await?);
+        while let Some((step, is_silent)) = self.next_step().await? {
+            journal.append(self.take(step, is_silent).await?);
         }
         journal.append(self.revise().await?);
         Ok(journal)
     }
 
-    async fn next_step(&self) -> Result<Option<Step>> {
+    /// With it, whether a shard is passed over that may have more of the window.
+    async fn next_step(&self) -> Result<Option<(Step, bool)>> {
         let contract = &self.setup.contract;
         let shards = self.store.shards(&contract.model).await?;
         let Some(now) = clock::now(&shards, contract.sources.labels.is_some()) else { return Ok(None) };
@@ -119,60 +128,94 @@ impl ModelMonitor {
         let dirty = self.store.dirty_windows(&contract.model).await?;
         let closing = dirty.into_iter().find(|window| !self.was_judged(*window)).map(|w| step(Stage::Closed, w));
         let maturing = self.cursor.waiting.first().map(|window| step(Stage::Matured, *window));
-        Ok([closing, maturing].into_iter().flatten().min().filter(|step| step.due <= now))
+        let next = [closing, maturing].into_iter().flatten().min().filter(|step| step.due <= now);
+        Ok(next.map(|step| (step, step.stage == Stage::Closed && clock::is_silent(&shards, step.due))))
     }
 
-    fn was_judged(&self, window: Window) -> bool {
+    pub(crate) fn was_judged(&self, window: Window) -> bool {
         self.cursor.closed.is_some_and(|closed| window.start <= closed)
     }
 
-    async fn merged(&self, window: Window) -> Result<MergedWindow> {
+    /// The window as its parts are now. That it was closed by silence, as `stored` says, remains so.
+    pub(crate) async fn merged(&self, window: Window, stored: Option<&WindowSummary>) -> Result<MergedWindow> {
         let contract = &self.setup.contract;
-        merge(contract, window, &self.store.parts(&contract.model, window).await?)
+        let parts = self.store.parts(&contract.model, window).await?;
+        let mut merged = merge(contract, window, &parts, self.cursor.other_columns_until)?;
+        merged.closed_by_idleness |= stored.is_some_and(|row| row.figures.closed_by_idleness);
+        Ok(merged)
     }
 
-    async fn take(&mut self, step: Step) -> Result<Journal> {
-        let merged = self.merged(step.window).await?;
-        let contract = Arc::clone(&self.setup.contract);
-        let is_quarantined = match step.stage {
-            Stage::Closed => false,
-            Stage::Matured => self.is_quarantined(step.window).await?,
+    async fn take(&mut self, step: Step, is_silent: bool) -> Result<Journal> {
+        let stored = match step.stage {
+            Stage::Closed => None,
+            Stage::Matured => self.stored(step.window).await?,
         };
-        let findings = match step.stage {
-            Stage::Closed => judgement::judge_closed(&contract, &self.baselines, &self.previous_closed, &merged),
-            Stage::Matured => {
-                let previous = &self.previous_matured;
-                judgement::judge_matured(&contract, &self.baselines, previous, &merged, is_quarantined)
-            }
-        };
-        let mut cursor = self.cursor.clone();
-        let is_quarantined = match step.stage {
-            Stage::Closed => {
-                cursor.closed = Some(step.window.start);
-                cursor.faults = judgement::faults(&contract, &findings);
-                if contract.sources.labels.is_some() {
-                    cursor.waiting.push(step.window);
-                }
-                !cursor.faults.is_empty()
-            }
-            Stage::Matured => {
-                cursor.waiting.retain(|window| *window != step.window);
-                cursor.matured_beyond = findings.iter().filter(|f| f.severity > Severity::None).cloned().collect();
-                is_quarantined
-            }
-        };
+        let mut merged = self.merged(step.window, stored.as_ref()).await?;
+        merged.closed_by_idleness |= is_silent;
+        let was_quarantined = stored.is_some_and(|row| row.quarantined);
+        let findings = self.judge(step.stage, &merged, was_quarantined);
+        let (cursor, is_quarantined) = self.follow(step, &merged, &findings, was_quarantined);
+        let held_out = holding::held_out(&self.baselines, step.window, &findings);
         let transition = rules::evaluate(
             &self.setup.rules,
             &self.evaluation(step, &merged, &findings, is_quarantined),
             &self.alerts,
         );
-        let outcome =
-            commit::Outcome { step, merged: &merged, findings: &findings, is_quarantined, transition, cursor };
+        let outcome = commit::Outcome {
+            step,
+            merged: &merged,
+            findings: &findings,
+            is_quarantined,
+            held_out: &held_out,
+            transition,
+            cursor,
+        };
         let Committed { journal, cursor, alerts } = commit::commit(self, outcome).await?;
         self.cursor = cursor;
         self.alerts = alerts;
-        self.accept(step, &merged, &findings, is_quarantined);
+        self.accept(step, &merged, &findings, is_quarantined, &held_out);
         Ok(journal)
+    }
+
+    fn judge(&self, stage: Stage, merged: &MergedWindow, is_quarantined: bool) -> Vec<Finding> {
+        let (contract, baselines) = (&self.setup.contract, &self.baselines);
+        match stage {
+            Stage::Closed => judgement::judge_closed(contract, baselines, &self.previous_closed, merged),
+            Stage::Matured => {
+                judgement::judge_matured(contract, baselines, &self.previous_matured, merged, is_quarantined)
+            }
+        }
+    }
+
+    /// Where the judge is after a step, and whether the window is quarantined.
+    fn follow(&self, step: Step, merged: &MergedWindow, findings: &[Finding], was_quarantined: bool) -> (Cursor, bool) {
+        let contract = &self.setup.contract;
+        let mut cursor = self.cursor.clone();
+        match step.stage {
+            Stage::Closed => {
+                cursor.closed = Some(step.window.start);
+                if contract.sources.labels.is_some() {
+                    cursor.waiting.push(step.window);
+                }
+                let faults = judgement::faults(contract, findings);
+                let is_quarantined = !faults.is_empty();
+                // A window that can't be judged says nothing about the faults of the one before.
+                if is_quarantined || self.judges_inputs(merged) {
+                    cursor.faults = faults;
+                }
+                (cursor, is_quarantined)
+            }
+            Stage::Matured => {
+                cursor.waiting.retain(|window| *window != step.window);
+                cursor.matured_beyond = findings.iter().filter(|f| f.severity > Severity::None).cloned().collect();
+                (cursor, was_quarantined)
+            }
+        }
+    }
+
+    /// Whether faults can be found in a window.
+    fn judges_inputs(&self, merged: &MergedWindow) -> bool {
+        merged.is_of_contract && merged.inputs.rows >= MINIMUM_ROWS && self.baselines.judges_inputs(merged.window)
     }
 
     fn evaluation<'a>(
@@ -199,82 +242,47 @@ impl ModelMonitor {
         }
     }
 
-    /// A committed step's window enters the baselines, unless it is quarantined.
-    fn accept(&mut self, step: Step, merged: &MergedWindow, findings: &[Finding], is_quarantined: bool) {
+    /// A committed step's window enters the baselines, unless it is quarantined or held out.
+    fn accept(
+        &mut self,
+        step: Step,
+        merged: &MergedWindow,
+        findings: &[Finding],
+        is_quarantined: bool,
+        held_out: &BTreeSet<Side>,
+    ) {
         let previous = Previous::from_findings(findings);
+        let window = step.window;
         match step.stage {
-            Stage::Closed => {
-                self.previous_closed = previous;
-                if !is_quarantined {
-                    self.baselines.accept_closed(step.window, &merged.inputs, merged.versions());
+            Stage::Closed => self.previous_closed = previous,
+            Stage::Matured => self.previous_matured = previous,
+        }
+        if !is_quarantined {
+            match step.stage {
+                Stage::Closed => {
+                    if merged.is_of_contract && !held_out.contains(&Side::Inputs) {
+                        self.baselines.accept_inputs(window, &merged.inputs);
+                    }
+                    for (version, profile) in merged.versions() {
+                        if !held_out.contains(&Side::Outputs(version.to_owned())) {
+                            self.baselines.accept_outputs(version, window, profile);
+                        }
+                    }
+                }
+                Stage::Matured => {
+                    for ((version, segment), profile) in &merged.cells {
+                        if !held_out.contains(&Side::Performance(version.clone())) {
+                            self.baselines.accept_performance(version, segment, window, profile);
+                        }
+                    }
                 }
             }
-            Stage::Matured => {
-                self.previous_matured = previous;
-                if !is_quarantined {
-                    self.baselines.accept_matured(step.window, merged.cells.iter());
-                }
-            }
         }
+        self.baselines.forget_gone(step.stage, window);
     }
 
-    /// Windows that changed after their judgement are merged and shown again; alerts stay as they are.
-    async fn revise(&mut self) -> Result<Journal> {
-        let mut journal = Journal::default();
-        let contract = Arc::clone(&self.setup.contract);
-        for window in self.store.dirty_windows(&contract.model).await? {
-            if !self.was_judged(window) {
-                continue;
-            }
-            let merged = self.merged(window).await?;
-            let is_matured = !self.cursor.waiting.contains(&window);
-            let is_quarantined = self.is_quarantined(window).await?;
-            let findings = if is_matured {
-                let previous = Previous::default();
-                let mut findings =
-                    judgement::judge_matured(&contract, &self.baselines, &previous, &merged, is_quarantined);
-                self.keep_runs(window, &mut findings).await?;
-                findings
-            } else {
-                Vec::new()
-            };
-            journal.append(commit::revise(self, &merged, &findings, is_matured, is_quarantined).await?);
-            self.baselines.revise(window, &merged.inputs, merged.cells.iter());
-        }
-        if let Some(closed) = self.cursor.closed {
-            let settled = clock::settled_after(&contract.windows, contract.label_horizon());
-            commit::forget_parts(self, closed - settled).await?;
-        }
-        Ok(journal)
-    }
-
-    /// A revised finding keeps the run that its first judgement belonged to.
-    async fn keep_runs(&self, window: Window, findings: &mut [Finding]) -> Result<()> {
-        let before = self.findings_of(window, Some(Subject::Performance)).await?;
-        for finding in findings.iter_mut() {
-            let same = |other: &&Finding| other.detector == finding.detector && other.version == finding.version;
-            if let Some(other) = before.iter().find(same) {
-                finding.since = other.since;
-                finding.consecutive = other.consecutive;
-            }
-        }
-        Ok(())
-    }
-
-    /// What lay beyond its limit in a window.
-    async fn findings_of(&self, window: Window, subject: Option<Subject>) -> Result<Vec<Finding>> {
-        let filter = FindingFilter {
-            model: Some(self.setup.contract.model.clone()),
-            min_severity: Severity::Info,
-            from: Some(window.start),
-            to: Some(window.end),
-            subject,
-            ..FindingFilter::default()
-        };
-        Ok(self.store.findings(&filter).await?)
-    }
-
-    async fn is_quarantined(&self, window: Window) -> Result<bool> {
+    /// The row of a window's inputs.
+    pub(crate) async fn stored(&self, window: Window) -> Result<Option<WindowSummary>> {
         let filter = WindowFilter {
             version: Some(String::new()),
             segment: Some(String::new()),
@@ -282,78 +290,22 @@ impl ModelMonitor {
             to: Some(window.end),
             ..WindowFilter::default()
         };
-        let rows = self.store.window_summaries(&self.setup.contract.model, &filter).await?;
-        Ok(rows.iter().any(|row| row.quarantined))
+        let mut rows = self.store.window_summaries(&self.setup.contract.model, &filter).await?;
+        Ok(rows.pop())
     }
+}
 
-    /// After a restart: the accepted windows that the store holds enter the baselines again, oldest first.
-    async fn remember_accepted(&mut self) -> Result<()> {
-        let Some(closed) = self.cursor.closed else { return Ok(()) };
-        let model = self.setup.contract.model.clone();
-        let (span, is_learnt) = self.baselines.needs();
-        let mut rows = Vec::new();
-        if is_learnt {
-            rows = self.store.first_windows(&model, LEARNING_WINDOWS as u32).await?;
-        }
-        if let Some(span) = span {
-            rows.extend(self.accepted_since(closed - span).await?);
-        }
-        let key = |row: &WindowRow| (row.window, row.version.clone(), row.segment.clone());
-        rows.sort_by_key(key);
-        rows.dedup_by_key(|row| key(row));
-        for row in &rows {
-            self.remember(row)?;
-        }
-        Ok(())
+/// Where the judge was. Under a contract with other columns than before, what was taken in so far has those.
+async fn read_cursor(contract: &Contract, store: &Store) -> Result<Cursor> {
+    let text = store.judge_cursor(&contract.model).await?;
+    let mut cursor: Cursor = read_state(contract, text.as_deref())?;
+    let layout = layout(contract);
+    if text.is_some() && cursor.layout != layout {
+        let shards = store.shards(&contract.model).await?;
+        cursor.other_columns_until = shards.iter().filter_map(|shard| shard.prediction_watermark).max();
     }
-
-    /// Accepted windows from a time on, page by page: an answer of the store is bounded, a span of short windows isn't.
-    async fn accepted_since(&self, from: EventTime) -> Result<Vec<WindowRow>> {
-        let mut rows: Vec<WindowRow> = Vec::new();
-        let mut filter = WindowFilter { quarantined: Some(false), from: Some(from), ..WindowFilter::default() };
-        loop {
-            let page = self.store.windows(&self.setup.contract.model, &filter).await?;
-            let is_last = page.len() < MAX_ROWS as usize;
-            let last = page.last().map(|row| row.window.start);
-            rows.extend(page);
-            // The next page begins with the last window again, since it may have been cut; unless it fills a page alone.
-            match last.filter(|last| !is_last && Some(*last) > filter.from) {
-                Some(last) => {
-                    rows.retain(|row| row.window.start < last);
-                    filter.from = Some(last);
-                }
-                None => return Ok(rows),
-            }
-        }
-    }
-
-    fn remember(&mut self, row: &WindowRow) -> Result<()> {
-        let profile = WindowProfile::from_bytes(&row.profile).map_err(|error| Error::Stored {
-            model: row.model.clone(),
-            detail: format!("window {} of version `{}`: {error}", row.window.start, row.version),
-        })?;
-        if row.version.is_empty() {
-            self.baselines.accept_closed(row.window, &profile, std::iter::empty());
-            return Ok(());
-        }
-        if row.segment.is_empty() {
-            self.baselines.accept_output(&row.version, row.window, &profile);
-        }
-        if row.matured {
-            let key = (row.version.clone(), row.segment.clone());
-            self.baselines.accept_matured(row.window, std::iter::once((&key, &profile)));
-        }
-        Ok(())
-    }
-
-    async fn remember_runs(&mut self) -> Result<()> {
-        let Some(closed) = self.cursor.closed else { return Ok(()) };
-        let window = Window { start: closed, end: closed + self.setup.contract.windows.size };
-        let findings = self.findings_of(window, None).await?;
-        self.previous_closed = Previous::from_findings(findings.iter().filter(|f| f.subject != Subject::Performance));
-        self.previous_matured = Previous::from_findings(&self.cursor.matured_beyond);
-        Ok(())
-    }
+    cursor.layout = layout;
+    Ok(cursor)
 }
 
 /// Reads what an earlier run left; nothing left is the beginning.

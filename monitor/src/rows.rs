@@ -9,6 +9,7 @@ use retrain_trigger::Standing;
 use store::{Figure, Figures, WindowRow};
 
 use crate::journal::WindowEntry;
+use crate::layout;
 use crate::merge::MergedWindow;
 
 pub(crate) fn windows(
@@ -34,6 +35,7 @@ pub(crate) fn windows(
             coverage: profile.performance.coverage(),
             matured: is_matured,
             quarantined: is_quarantined,
+            layout: if merged.is_of_contract { layout::layout(contract) } else { layout::OTHER },
             figures: figures(contract, merged, profile, version, segment, findings).to_json(),
             profile: profile.to_bytes(),
             as_of: merged.as_of.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use contract::WallTime;
 use ingest::publication::{Publication, encode_cells};
-use store::{DeadLetterRow, HistoryFileRow, PartRow, ShardRow, Store};
+use store::{DeadLetterRow, HistoryFileRow, PartRow, ShardRow, Store, Transaction};
 use tokio::sync::{Mutex, Notify};
 
 use crate::error::{Error, Result};
@@ -67,9 +67,22 @@ impl Monitor {
             for file in &publication.history_files {
                 transaction.upsert_history_file(&history_row(publication, file)).await?;
             }
+        } else {
+            refuse_former_owner(&mut transaction, publication).await?;
         }
         transaction.commit().await?;
         Ok(())
+    }
+}
+
+/// What was told before is no news; what a former owner of the shard tells is an error, not silence.
+async fn refuse_former_owner(transaction: &mut Transaction, publication: &Publication) -> Result<()> {
+    let shards = transaction.shards(&publication.model).await?;
+    match shards.iter().find(|row| row.shard == publication.shard).map(|row| row.epoch) {
+        Some(epoch) if epoch > publication.epoch => {
+            Err(Error::FormerOwner { model: publication.model.clone(), shard: publication.shard, epoch })
+        }
+        _ => Ok(()),
     }
 }
 

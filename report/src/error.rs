@@ -11,8 +11,8 @@ pub enum Error {
     Profile { path: PathBuf, source: Box<datafusion::error::DataFusionError> },
     #[error("the profile of column `{column}` can't be read back ({detail}); this is a defect of Bellwether")]
     Decode { column: String, detail: String },
-    #[error("{path} has none of the columns that are to be compared; they are: {expected}")]
-    NoColumns { path: PathBuf, expected: String },
+    #[error("{path} has none of the columns that are to be compared; they are: {expected}; and it has: {found}")]
+    NoColumns { path: PathBuf, expected: String, found: String },
     #[error("more than {limit} columns in {path}; name the ones that matter in a contract's schema")]
     TooManyColumns { path: PathBuf, limit: usize },
 }

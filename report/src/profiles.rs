@@ -10,6 +10,7 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, cast, ident, lit, try_cast};
 use detectors::aggregates::{categorical_profile, numeric_profile, numeric_profile_in_range};
 use detectors::profile::{CategoricalProfile, ColumnProfile, NumericProfile};
+use ingest::dataset::declared;
 
 use crate::columns::{Column, Kind};
 use crate::error::{Error, Result};
@@ -29,7 +30,7 @@ pub async fn profile(
 ) -> Result<Profiles> {
     let failed = |source| Error::Profile { path: path.to_owned(), source: Box::new(source) };
     let mut expressions = vec![count(lit(1)).alias("rows")];
-    for (index, column) in columns.iter().enumerate().filter(|(_, column)| is_here(column)) {
+    for (index, column) in columns.iter().enumerate().filter(|(_, column)| is_here(column) && column.is_compared()) {
         let is_numeric =
             data.schema().as_arrow().field_with_name(&column.name).is_ok_and(|f| f.data_type().is_numeric());
         expressions.extend(aggregates(index, column, is_numeric).map_err(failed)?);
@@ -58,29 +59,30 @@ pub async fn profile(
     Ok(Profiles { rows: integer("rows").unwrap_or(0), columns: profiles })
 }
 
-/// A numeric column's values that can't be read as numbers are mistyped, not missing; a categorical column's are text.
+/// Values that can't be read in the type that is compared are mistyped, not missing. Without a contract that can happen to
+/// numbers alone: anything has a text.
 fn aggregates(index: usize, column: &Column, is_numeric: bool) -> DataFusionResult<Vec<Expr>> {
     let value = ident(&column.name);
-    Ok(match column.kind {
-        Kind::Numeric => {
-            let number = try_cast(value.clone(), DataType::Float64);
-            let profile = match column.range {
-                Some(range) => numeric_profile_in_range(number.clone(), range),
-                None => numeric_profile(number.clone()),
-            };
-            let is_readable = value.clone().is_null().or(number.clone().is_not_null());
-            let profile = if is_numeric { profile } else { profile.filter(is_readable).build()? };
-            vec![
-                profile.alias(format!("profile_{index}")),
-                count(value).alias(format!("present_{index}")),
-                count(number).alias(format!("typed_{index}")),
-            ]
-        }
-        Kind::Categorical => {
-            vec![categorical_profile(cast(value, DataType::Utf8)).alias(format!("profile_{index}"))]
-        }
-        Kind::Other => Vec::new(),
-    })
+    let typed = match (column.declared, column.kind) {
+        (Some(kind), _) => declared(value.clone(), kind),
+        (None, Kind::Numeric) => try_cast(value.clone(), DataType::Float64),
+        (None, _) => cast(value.clone(), DataType::Utf8),
+    };
+    let profile = match (column.kind, column.range) {
+        (Kind::Numeric, Some(range)) => numeric_profile_in_range(cast(typed.clone(), DataType::Float64), range),
+        (Kind::Numeric, None) => numeric_profile(cast(typed.clone(), DataType::Float64)),
+        _ => categorical_profile(typed.clone()),
+    };
+    let can_be_mistyped = column.declared.is_some() || (column.kind == Kind::Numeric && !is_numeric);
+    if !can_be_mistyped {
+        return Ok(vec![profile.alias(format!("profile_{index}"))]);
+    }
+    let is_readable = value.clone().is_null().or(typed.clone().is_not_null());
+    Ok(vec![
+        profile.filter(is_readable).build()?.alias(format!("profile_{index}")),
+        count(value).alias(format!("present_{index}")),
+        count(typed).alias(format!("typed_{index}")),
+    ])
 }
 
 fn decode(column: &Column, bytes: &[u8], mistyped: u64) -> Result<ColumnProfile> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use contract::Severity;
+use contract::{Severity, printable};
 
 use crate::compare::{ColumnReport, Report};
 
@@ -11,19 +11,22 @@ use crate::compare::{ColumnReport, Report};
 pub fn render(report: &Report) -> String {
     let mut text = String::new();
     let (before, now) = (report.rows.reference, report.rows.current);
-    let columns = match report.columns.len() {
-        1 => "1 column".to_owned(),
-        many => format!("{many} columns"),
-    };
-    let _ = writeln!(text, "{before} rows in the reference, {now} in the current data, {columns}.");
+    let counted = |count: u64, what: &str| if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") };
+    let (rows, columns) = (counted(before, "row"), counted(report.columns.len() as u64, "column"));
+    let _ = writeln!(text, "{rows} in the reference, {now} in the current data, {columns}.");
+    if let Some(reason) = report.reason {
+        let _ = writeln!(text, "{reason}");
+    }
     let drifted = report.columns.iter().filter(|column| column.comparison.drifted).count();
     let _ = match drifted {
+        0 if report.reason.is_some() => Ok(()),
         0 => writeln!(text, "No column drifted."),
         1 => writeln!(text, "1 column drifted:"),
         many => writeln!(text, "{many} columns drifted:"),
     };
     for column in report.columns.iter().filter(|column| column.comparison.severity > Severity::None) {
-        let _ = writeln!(text, "  {:8}  {}", column.comparison.severity, column.comparison.explanation);
+        let explanation = printable(&column.comparison.explanation);
+        let _ = writeln!(text, "  {:8}  {explanation}", column.comparison.severity);
     }
     text.push('\n');
     table(&mut text, report);
@@ -32,7 +35,8 @@ pub fn render(report: &Report) -> String {
 }
 
 fn table(text: &mut String, report: &Report) {
-    let width = report.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0).clamp(6, 40);
+    let lengths = report.columns.iter().map(|column| printable(&column.name).chars().count());
+    let width = lengths.max().unwrap_or(0).clamp(6, 40);
     let _ = writeln!(
         text,
         "{:width$}  {:11}  {:8}  {:>19}  strongest evidence",
@@ -40,7 +44,7 @@ fn table(text: &mut String, report: &Report) {
     );
     for column in &report.columns {
         let missing = format!("{} {:>8}", share(column.missing.reference), share(column.missing.current));
-        let (name, severity) = (shortened(&column.name, width), column.comparison.severity.name());
+        let (name, severity) = (shortened(&printable(&column.name), width), column.comparison.severity.name());
         let _ = writeln!(text, "{name:width$}  {:11}  {severity:8}  {missing:>19}  {}", column.kind, evidence(column));
     }
 }
@@ -63,27 +67,44 @@ fn evidence(column: &ColumnReport) -> String {
         judging.filter_map(|result| Some((result, result.p_value?))).min_by(|(_, a), (_, b)| a.total_cmp(b));
     if let Some((result, p_value)) = strongest {
         let statistic = result.statistic.unwrap_or_default();
-        return format!("{} {statistic:.4}, p {}", result.detector, probability(p_value));
+        return format!("{} {statistic:.4}, {}", result.detector, probability(p_value));
     }
     let reason = column.comparison.detectors.iter().find_map(|result| result.reason.clone());
-    reason.unwrap_or_else(|| column.comparison.explanation.clone())
+    printable(&reason.unwrap_or_else(|| column.comparison.explanation.clone())).into_owned()
 }
 
 fn probability(p: f64) -> String {
-    if p < 1e-4 { format!("{p:.0e}") } else { format!("{p:.4}") }
+    match p {
+        tiny if tiny < 1e-300 => "p < 1e-300".to_owned(),
+        small if small < 1e-4 => format!("p {small:.0e}"),
+        p => format!("p {p:.4}"),
+    }
 }
 
 fn performance(text: &mut String, report: &Report) {
     let (before, now) = (&report.performance.reference, &report.performance.current);
     let names: BTreeSet<&str> = before.keys().chain(now.keys()).copied().collect();
-    if names.is_empty() {
-        return;
+    if !names.is_empty() {
+        let _ = writeln!(text, "\n{:20}  {:>9}  {:>9}", "performance", "reference", "current");
     }
-    let _ = writeln!(text, "\n{:20}  {:>9}  {:>9}", "performance", "reference", "current");
     let figure = |figures: &BTreeMap<&str, f64>, name| {
         figures.get(name).map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"))
     };
     for name in names {
         let _ = writeln!(text, "{name:20}  {:>9}  {:>9}", figure(before, name), figure(now, name));
+    }
+    let (skipped, reasons) = (report.performance.skipped, &report.performance.reasons);
+    let sides =
+        [("reference", skipped.reference, &reasons.reference), ("current data", skipped.current, &reasons.current)];
+    for (side, skipped, reason) in sides {
+        let _ = match (reason, skipped) {
+            (Some(reason), _) => writeln!(text, "\nNo performance of the {side}: {reason}."),
+            (None, 0) => Ok(()),
+            (None, rows) => {
+                let rows = if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+                let why = "the score is outside [0, 1], or the label neither 0, 1 nor a boolean";
+                writeln!(text, "\nPerformance leaves out {rows} of the {side}: {why}.")
+            }
+        };
     }
 }

@@ -8,14 +8,14 @@
 //!                                                         resolved
 //! ```
 //!
-//! Windows without rows, and windows in which a condition can't be told, change nothing. An alert is one per (model,
-//! rule, segment, feature): a condition over any column is one conversation, whose annotations name the columns
+//! Windows in which a condition can't be told change nothing, nor do windows without rows, unless something was found in
+//! them: values of a wrong type are dead letters and no rows, but a fault. An alert is one per (model, rule, segment, feature): a condition over any column is one conversation, whose annotations name the columns
 //! (promise R2).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use contract::{EventTime, Finding, Subject, Window};
+use contract::{EventTime, Finding, Severity, Subject, Window};
 
 use crate::observe::{Observation, Truth, observe, segments};
 use crate::rule::{Action, AlertSeverity, Rule, RuleSet};
@@ -126,7 +126,7 @@ pub fn evaluate(rules: &RuleSet, evaluation: &Evaluation<'_>, state: &AlertState
     }
     *seen = Some(evaluation.window.start);
     retire(rules, evaluation, &mut transition);
-    if evaluation.rows == 0 {
+    if is_silent(evaluation) {
         return transition;
     }
     let is_due = |rule: &&Rule| stage(rule) == evaluation.stage;
@@ -138,6 +138,12 @@ pub fn evaluate(rules: &RuleSet, evaluation: &Evaluation<'_>, state: &AlertState
         }
     }
     transition
+}
+
+/// A window without rows in which nothing was found.
+fn is_silent(evaluation: &Evaluation<'_>) -> bool {
+    let is_found = |finding: &Finding| finding.fault.is_some() || finding.severity > Severity::None;
+    evaluation.rows == 0 && !evaluation.findings.iter().any(is_found)
 }
 
 /// When a rule's condition is known.

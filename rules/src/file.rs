@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use contract::Diagnostic;
 use contract::time::parse_duration;
-use contract::yaml::{Errors, Fields, Node, Position, Value, read};
+use contract::yaml::{Errors, Fields, Node, Position, Value, read, read_text};
+use contract::{Diagnostic, Place};
 
-use crate::condition::{self, Condition};
+use crate::condition::{self, Condition, Test};
 use crate::rule::{Action, AlertSeverity, Origin, Rule, RuleSet, Span};
 use crate::template::Template;
 
@@ -18,15 +18,16 @@ pub const MAX_ANNOTATIONS: usize = 50;
 /// Windows that a span may name.
 const MAX_WINDOWS: u32 = 10_000;
 
-/// Reads a rule file.
-pub fn read_rules(path: &Path) -> Result<RuleSet, Vec<Diagnostic>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => rules_from_text(&text, path),
-        Err(error) => {
-            let diagnostic = Diagnostic::new(path, 1, 1, format!("the rule file can't be read: {error}"));
-            Err(vec![diagnostic.with_hint("paths are relative to the contract; `packs/default.yaml` is shipped")])
-        }
+/// Reads a rule file. `named_at`: where a contract names it, to say there that it is missing.
+pub fn read_rules(path: &Path, named_at: Option<&Place>) -> Result<RuleSet, Vec<Diagnostic>> {
+    if !path.is_file() {
+        let message = format!("there is no rule file `{}`", path.display());
+        let diagnostic =
+            named_at.map_or_else(|| Diagnostic::new(path, 1, 1, &message), |place| place.diagnostic(&message));
+        return Err(vec![diagnostic.with_hint("paths are relative to the contract; `packs/default.yaml` is shipped")]);
     }
+    let text = read_text(path).map_err(|diagnostic| vec![diagnostic])?;
+    rules_from_text(&text, path)
 }
 
 /// Reads the text of a rule file. `path` stands in the errors.
@@ -79,7 +80,7 @@ fn group(node: &Node, source: &Source<'_>, errors: &mut Errors) -> Option<Vec<Ru
 fn rule(node: &Node, group: &str, source: &Source<'_>, errors: &mut Errors) -> Option<Rule> {
     let mut fields = Fields::open(node, "a rule", errors)?;
     let alert = fields.required("alert", errors);
-    let condition = condition_of(&mut fields, source, errors);
+    let (condition, columns) = condition_of(&mut fields, source, errors).unzip();
     let hold = fields.optional("for", errors).map_or(Some(Span::default()), |node| span(node, "for", errors));
     let keep = fields.optional("keep_firing_for", errors);
     let keep = keep.map_or(Some(Span::default()), |node| span(node, "keep_firing_for", errors));
@@ -90,22 +91,19 @@ fn rule(node: &Node, group: &str, source: &Source<'_>, errors: &mut Errors) -> O
     let annotations = annotations.map_or(Some(BTreeMap::new()), |node| annotations_of(node, source, errors));
     let actions = fields.optional("actions", errors).map_or(Some(Vec::new()), |node| actions_of(node, errors));
     fields.finish(errors);
-    let origin = alert.map(|node| Origin {
-        file: errors.file().to_owned(),
-        line: node.position.line,
-        column: node.position.column,
-        source_line: source.line(node.position).to_owned(),
-    });
+    let place = alert.map(|node| errors.place(node.position));
+    let alert = alert.and_then(|node| alert_name(node, errors));
+    let (actions, action_places): (Vec<_>, Vec<_>) = actions?.into_iter().unzip();
     Some(Rule {
-        alert: alert.and_then(|node| alert_name(node, errors))?,
+        alert: alert?,
         group: group.to_owned(),
         condition: condition?,
         hold: hold?,
         keep: keep?,
         severity: severity?,
         annotations: annotations?,
-        actions: actions?,
-        origin: origin?,
+        actions,
+        origin: Origin { is_shipped: false, alert: place?, columns: columns?, actions: action_places },
     })
 }
 
@@ -122,7 +120,12 @@ fn alert_name(node: &Node, errors: &mut Errors) -> Option<String> {
     Some(name)
 }
 
-fn condition_of(fields: &mut Fields<'_>, source: &Source<'_>, errors: &mut Errors) -> Option<Condition> {
+/// The condition, and where it names columns.
+fn condition_of(
+    fields: &mut Fields<'_>,
+    source: &Source<'_>,
+    errors: &mut Errors,
+) -> Option<(Condition, Vec<(String, Place)>)> {
     // Other systems' words, which `nearest` can't guess.
     for (foreign, hint) in [
         ("expr", "the condition is called `when` here: `when: drift(any) >= critical`"),
@@ -146,7 +149,12 @@ fn condition_of(fields: &mut Fields<'_>, source: &Source<'_>, errors: &mut Error
     }
     let text = node.text("when", errors)?;
     match condition::parse(&text) {
-        Ok(condition) => Some(condition),
+        Ok(condition) => {
+            let place = |offset| errors.place(source.within(node, offset));
+            let column = |test: &Test| Some((test.quantity.feature()?.to_owned(), place(test.feature_offset)));
+            let columns = condition.tests().into_iter().filter_map(column).collect();
+            Some((condition, columns))
+        }
         Err(found) => {
             for error in found {
                 let position = source.within(node, error.offset);
@@ -215,9 +223,10 @@ fn annotations_of(node: &Node, source: &Source<'_>, errors: &mut Errors) -> Opti
     is_good.then_some(annotations)
 }
 
-fn actions_of(node: &Node, errors: &mut Errors) -> Option<Vec<Action>> {
+fn actions_of(node: &Node, errors: &mut Errors) -> Option<Vec<(Action, Place)>> {
     let choices = [("retrain", Action::Retrain)];
-    let actions: Vec<_> =
-        node.list("actions", errors)?.iter().map(|node| node.choice("actions", &choices, errors)).collect();
+    let items = node.list("actions", errors)?;
+    let action = |node: &Node| Some((node.choice("actions", &choices, errors)?, errors.place(node.position)));
+    let actions: Vec<_> = items.iter().map(action).collect();
     actions.into_iter().collect()
 }

@@ -1,11 +1,10 @@
 //! What a rule is.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use contract::yaml::nearest;
-use contract::{Contract, Diagnostic, EventTime, Window};
+use contract::{Contract, Diagnostic, EventTime, Place, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
@@ -31,20 +30,49 @@ pub struct Rule {
     pub origin: Origin,
 }
 
-/// Where a rule stands.
+/// Where a rule comes from, and where those parts of it stand that other rules or a contract can make wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    pub file: PathBuf,
-    /// Of the alert's name. Both count from 1.
-    pub line: usize,
-    pub column: usize,
-    pub source_line: String,
+    /// It belongs to Bellwether and not to the contract's owner.
+    pub is_shipped: bool,
+    /// Of the alert's name.
+    pub alert: Place,
+    /// The columns that the condition names.
+    pub columns: Vec<(String, Place)>,
+    /// As many as there are actions.
+    pub actions: Vec<Place>,
 }
 
-impl Origin {
-    fn diagnostic(&self, message: String, hint: String) -> Diagnostic {
-        let diagnostic = Diagnostic::new(&self.file, self.line, self.column, message).with_hint(hint);
-        diagnostic.with_source_line(self.source_line.clone())
+impl Rule {
+    /// What a contract makes impossible: see [`RuleSet::check`].
+    fn check(&self, contract: &Contract) -> Vec<Diagnostic> {
+        let columns = self.origin.columns.iter().filter_map(|(name, place)| self.check_column(name, place, contract));
+        let mut errors: Vec<Diagnostic> = columns.collect();
+        // Everyone has the shipped rules; where nothing may be retrained, the decision says so.
+        if contract.retrain.is_none() && !self.origin.is_shipped {
+            for (Action::Retrain, place) in self.actions.iter().zip(&self.origin.actions) {
+                let message = format!("rule {}: the contract of {} has no `retrain`", self.alert, contract.model);
+                let hint = "add `retrain: { cool_down: 14d }` to the contract, or take this action out";
+                errors.push(place.diagnostic(message).with_hint(hint));
+            }
+        }
+        errors
+    }
+
+    fn check_column(&self, name: &str, place: &Place, contract: &Contract) -> Option<Diagnostic> {
+        let message = match contract.schema.iter().find(|column| column.name == name) {
+            None => format!("rule {}: model {} has no column `{name}`", self.alert, contract.model),
+            Some(column) if !column.judge => {
+                format!("rule {}: column `{name}` has `judge: false`, so this can't fire", self.alert)
+            }
+            Some(_) => return None,
+        };
+        let names = contract.schema.iter().map(|column| column.name.as_str());
+        let hint = match nearest(name, names) {
+            Some(meant) if meant != name => format!("did you mean `{meant}`?"),
+            _ => "name a judged column of the contract's `schema`".to_owned(),
+        };
+        Some(place.diagnostic(message).with_hint(hint))
     }
 }
 
@@ -114,7 +142,7 @@ impl RuleSet {
     /// Rules of one or several files. Every alert name must be there once.
     pub(crate) fn from_rules(rules: Vec<Rule>) -> Result<Self, Vec<Diagnostic>> {
         let mut errors = Vec::new();
-        let mut seen: BTreeMap<&str, &Origin> = BTreeMap::new();
+        let mut seen: BTreeMap<&str, &Place> = BTreeMap::new();
         for rule in &rules {
             if let Some(first) = seen.get(rule.alert.as_str()) {
                 let hint = format!(
@@ -122,14 +150,15 @@ impl RuleSet {
                     first.file.display(),
                     first.line
                 );
-                errors.push(rule.origin.diagnostic(format!("there are two alerts `{}`", rule.alert), hint));
+                let message = format!("there are two alerts `{}`", rule.alert);
+                errors.push(rule.origin.alert.diagnostic(message).with_hint(hint));
             } else {
-                seen.insert(&rule.alert, &rule.origin);
+                seen.insert(&rule.alert, &rule.origin.alert);
             }
         }
         if let Some(rule) = rules.get(RULES_LIMIT) {
             let message = format!("a model may have {RULES_LIMIT} rules, this is one more");
-            errors.push(rule.origin.diagnostic(message, "leave out those that nobody acts on".to_owned()));
+            errors.push(rule.origin.alert.diagnostic(message).with_hint("leave out those that nobody acts on"));
         }
         if errors.is_empty() { Ok(Self { rules }) } else { Err(errors) }
     }
@@ -139,33 +168,20 @@ impl RuleSet {
         Self::from_rules(sets.into_iter().flat_map(|set| set.rules).collect())
     }
 
+    /// The same rules, as Bellwether's own.
+    pub(crate) fn into_shipped(mut self) -> Self {
+        self.rules.iter_mut().for_each(|rule| rule.origin.is_shipped = true);
+        self
+    }
+
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
-    /// What a contract makes impossible: columns that it doesn't have or doesn't judge. Such a rule would never fire.
+    /// What a contract makes impossible: columns that it doesn't have or doesn't judge, so that a rule would never fire; and
+    /// retraining that it doesn't allow.
     pub fn check(&self, contract: &Contract) -> Vec<Diagnostic> {
-        let mut errors = Vec::new();
-        for rule in &self.rules {
-            let mut features: Vec<&str> = rule.condition.tests().iter().filter_map(|t| t.quantity.feature()).collect();
-            features.dedup();
-            for feature in features {
-                let names = || contract.schema.iter().map(|column| column.name.as_str());
-                let message = match contract.schema.iter().find(|column| column.name == feature) {
-                    None => format!("rule {}: model {} has no column `{feature}`", rule.alert, contract.model),
-                    Some(column) if !column.judge => {
-                        format!("rule {}: column `{feature}` has `judge: false`, so this can't fire", rule.alert)
-                    }
-                    Some(_) => continue,
-                };
-                let hint = match nearest(feature, names()) {
-                    Some(meant) if meant != feature => format!("did you mean `{meant}`?"),
-                    _ => "name a judged column of the contract's `schema`".to_owned(),
-                };
-                errors.push(rule.origin.diagnostic(message, hint));
-            }
-        }
-        errors
+        self.rules.iter().flat_map(|rule| rule.check(contract)).collect()
     }
 }
 

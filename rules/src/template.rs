@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use contract::printable;
 use contract::yaml::nearest;
 
 /// Every placeholder, with what it stands for. docs/rules.md lists them too.
@@ -72,16 +73,18 @@ impl Template {
         if errors.is_empty() { Ok(Self { pieces }) } else { Err(errors) }
     }
 
-    /// Fills the placeholders; one without a value becomes nothing.
+    /// Fills the placeholders; one without a value becomes nothing. Values come from the data (versions, segments), so
+    /// their control characters are escaped; the template's own line breaks stand.
     pub fn fill(&self, values: &BTreeMap<&'static str, String>) -> String {
-        let filled: String = self
-            .pieces
-            .iter()
-            .map(|piece| match piece {
-                Piece::Text(text) => text.as_str(),
-                Piece::Placeholder(name) => values.get(name).map_or("", String::as_str),
-            })
-            .collect();
+        let mut filled = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => filled.push_str(text),
+                Piece::Placeholder(name) => {
+                    filled.push_str(&printable(values.get(name).map_or("", String::as_str)));
+                }
+            }
+        }
         cut(&filled, MAX_CHARACTERS)
     }
 }
@@ -123,6 +126,13 @@ mod tests {
         let template = Template::parse("{{model}}: {{ value }} in [{{segment}}] {not one}").unwrap();
         let values = BTreeMap::from([("model", "flights".to_owned()), ("value", "0.7".to_owned())]);
         assert_eq!(template.fill(&values), "flights: 0.7 in [] {not one}");
+    }
+
+    #[test]
+    fn d3_values_of_the_data_bring_no_control_characters() {
+        let template = Template::parse("of {{version}}:\nsee below").unwrap();
+        let values = BTreeMap::from([("version", "1\n\u{1b}[2J\u{202e}2".to_owned())]);
+        assert_eq!(template.fill(&values), "of 1\\n\\u{1b}[2J\\u{202e}2:\nsee below");
     }
 
     #[test]

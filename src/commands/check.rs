@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use contract::Diagnostic;
 use contract::diagnostic::render;
-use contract::lower::{FileKind, detect, read_contract, rule_names};
+use contract::lower::{FileKind, detect};
+use contract::{Contract, Diagnostic, printable};
 
 use crate::exit::{FOUND, Failure, Outcome, print};
 
@@ -22,6 +22,7 @@ pub fn execute(paths: &[PathBuf]) -> Outcome {
         collect(path, &mut files).map_err(Failure::input)?;
     }
     let mut diagnostics = Vec::new();
+    let mut notes = BTreeSet::new();
     let mut checked = 0;
     for file in &files {
         let bytes =
@@ -30,13 +31,16 @@ pub fn execute(paths: &[PathBuf]) -> Outcome {
         let text = String::from_utf8_lossy(&bytes);
         match detect(file, &text) {
             Some(kind) => {
-                diagnostics.extend(check(kind, file, &text));
+                diagnostics.extend(check(kind, file, &text, &mut notes));
                 checked += 1;
             }
             // A folder may hold other YAML and JSON; a file that was named must be ours.
             None if paths.contains(file) => diagnostics.push(unknown(file)),
             None => {}
         }
+    }
+    for note in notes {
+        print(&format!("note: {}\n", printable(&note)))?;
     }
     match (diagnostics.is_empty(), checked) {
         (true, 0) => return Err(Failure::input(anyhow::anyhow!("there is nothing to check: {WHAT}"))),
@@ -62,23 +66,39 @@ fn tell(diagnostics: Vec<Diagnostic>) -> Outcome {
     Ok(ExitCode::from(FOUND))
 }
 
-fn check(kind: FileKind, file: &Path, text: &str) -> Vec<Diagnostic> {
+/// The errors of a file; what is worth telling besides goes into `notes`.
+fn check(kind: FileKind, file: &Path, text: &str, notes: &mut BTreeSet<String>) -> Vec<Diagnostic> {
     match kind {
-        FileKind::Contract => match read_contract(file) {
-            Ok(contract) => super::setup::rule_set(&contract).err().unwrap_or_default(),
-            Err(mut diagnostics) => {
-                let folder = file.parent().unwrap_or(Path::new(""));
-                diagnostics.extend(super::setup::rule_files(&rule_names(text, file), folder).1);
-                diagnostics
+        FileKind::Contract => match super::setup::contract(file) {
+            Ok(contract) => {
+                notes.extend(missing_baselines(&contract));
+                Vec::new()
             }
-        },
-        FileKind::Configuration => match contract::configuration::read_configuration(file) {
-            Ok(configuration) => super::setup::contracts(&configuration).err().unwrap_or_default(),
             Err(diagnostics) => diagnostics,
         },
-        FileKind::Rules => rules::read_rules(file).err().unwrap_or_default(),
+        FileKind::Configuration => match contract::configuration::read_configuration(file) {
+            Ok(configuration) => match super::setup::contracts(&configuration) {
+                Ok(contracts) => {
+                    notes.extend(contracts.iter().flat_map(missing_baselines));
+                    Vec::new()
+                }
+                Err(diagnostics) => diagnostics,
+            },
+            Err(diagnostics) => diagnostics,
+        },
+        FileKind::Rules => rules::read_rules(file, None).err().unwrap_or_default(),
         FileKind::Dashboard => dashboard_api::dashboards::check(text, file),
     }
+}
+
+/// Baseline files are data, and may be made after the contract: that one is missing is told, and is no error yet.
+fn missing_baselines(contract: &Contract) -> Vec<String> {
+    let files = contract.baseline_files().into_iter().filter(|file| !file.exists());
+    let note = |file: PathBuf| {
+        let (file, model) = (file.display(), &contract.model);
+        format!("{file}, a baseline of {model}, does not exist yet; `run` and `replay` will need it")
+    };
+    files.map(note).collect()
 }
 
 fn unknown(file: &Path) -> Diagnostic {

@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use contract::lower::read_contract;
-use contract::{Contract, Severity};
+use contract::{Contract, Severity, printable};
 use ingest::files::EventFiles;
 use ingest::publication::{DeadLetter, Publication};
 use monitor::metrics::Metrics;
@@ -19,7 +18,7 @@ use crate::cli::{self, Format};
 use crate::exit::{Failure, Outcome};
 
 pub async fn execute(arguments: cli::Replay) -> Outcome {
-    let contract = read_contract(&arguments.contract).map_err(|errors| setup::bad(&errors))?;
+    let contract = setup::contract(&arguments.contract).map_err(|errors| setup::bad(&errors))?;
     let contract = Arc::new(contract);
     if !arguments.labels.is_empty() && contract.sources.labels.is_none() {
         return Err(Failure::input(anyhow::anyhow!(
@@ -130,8 +129,7 @@ impl Printer {
             }),
             Format::Text => {
                 let (topic, offset, reason) = (&letter.topic, letter.offset, letter.reason.name());
-                writeln!(self.out, "dead letter  {topic}:{offset}  {reason}: {}", letter.detail)?;
-                Ok(())
+                self.line(&format!("dead letter  {topic}:{offset}  {reason}: {}", letter.detail))
             }
         }
     }
@@ -164,26 +162,28 @@ impl Printer {
                 let performance = performance.map_or(String::new(), |value| format!("  log_loss {value:.3}"));
                 let mark = if window.quarantined { "  quarantined" } else { "" };
                 let (start, stage, rows) = (window.window.start, window.stage, window.rows);
-                writeln!(
-                    self.out,
-                    "window  {start}  version {}  {stage}  {rows} rows{performance}{mark}",
-                    window.version
-                )?;
+                let version = &window.version;
+                self.line(&format!("window  {start}  version {version}  {stage}  {rows} rows{performance}{mark}"))
             }
-            Entry::Window(_) => {}
+            Entry::Window(_) => Ok(()),
             Entry::Finding(finding) => {
                 let start = finding.window.start;
-                writeln!(self.out, "  {:8}  {start}  {}", finding.severity.name(), finding.explanation)?;
+                self.line(&format!("  {:8}  {start}  {}", finding.severity.name(), finding.explanation))
             }
             Entry::Alert(alert) => {
                 let (rule, state, summary) = (&alert.rule, &alert.state, &alert.summary);
-                writeln!(self.out, "ALERT  {}  {rule} {state}: {summary}", alert.window.end)?;
+                self.line(&format!("ALERT  {}  {rule} {state}: {summary}", alert.window.end))
             }
             Entry::Retraining(retraining) => {
                 let (state, reason) = (retraining.state, &retraining.reason);
-                writeln!(self.out, "RETRAINING  {}  {state}: {reason}", retraining.window.end)?;
+                self.line(&format!("RETRAINING  {}  {state}: {reason}", retraining.window.end))
             }
         }
+    }
+
+    /// One line for a terminal: versions, segments and the like come from strangers.
+    fn line(&mut self, text: &str) -> anyhow::Result<()> {
+        writeln!(self.out, "{}", printable(text))?;
         Ok(())
     }
 

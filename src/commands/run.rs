@@ -34,7 +34,8 @@ pub async fn execute(config: &Path) -> Outcome {
     let delivery = DeliveryPlan {
         routes: configuration.routes.clone(),
         channels: configuration.channels.iter().map(|channel| channel.name.clone()).collect(),
-        page: Some(format!("http://{address}/")),
+        // "All interfaces" is no address that a reader could open.
+        page: (!address.ip().is_unspecified()).then(|| format!("http://{address}/")),
     };
     let monitors = setup::monitors(&contracts, &store, delivery).await?;
     let monitor = Arc::new(Monitor::new(store.clone(), monitors, Arc::clone(&metrics)));
@@ -88,9 +89,17 @@ async fn join(mut tasks: JoinSet<anyhow::Result<()>>, stop: CancellationToken) -
         results.push(result);
     }
     for result in results {
-        result.context("a task of the service").and_then(|outcome| outcome).map_err(Failure::dependency)?;
+        result.context("a task of the service").and_then(|outcome| outcome).map_err(failure)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What ended the service: a setting that its owner must mend, or something that it depends on.
+fn failure(error: anyhow::Error) -> Failure {
+    match error.downcast_ref::<ingest::Error>().map(ingest::Error::class) {
+        Some(ingest::Class::User) => Failure::input(error),
+        _ => Failure::dependency(error),
+    }
 }
 
 async fn wait_for_signal() -> &'static str {
@@ -126,14 +135,6 @@ fn api_state(
         let reasons = health.reasons();
         if reasons.is_empty() { Readiness::Ready } else { Readiness::NotReady(reasons) }
     };
-    let models = contracts
-        .iter()
-        .map(|contract| ModelInfo {
-            model: contract.model.clone(),
-            owner: contract.owner.clone(),
-            window_seconds: contract.windows.size.as_secs(),
-            contract: serde_json::to_value(contract.as_ref()).unwrap_or_default(),
-        })
-        .collect();
+    let models = contracts.iter().map(|contract| ModelInfo::from(contract.as_ref())).collect();
     ApiState { store: store.clone(), registry: registry.clone(), readiness: Arc::new(readiness), models }
 }

@@ -1,13 +1,15 @@
 //! From files to what the service runs on: contracts, rules, monitors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use contract::configuration::Configuration;
 use contract::diagnostic::render;
-use contract::lower::read_contract;
-use contract::{Contract, Diagnostic};
+use contract::lower::{self, read_contract};
+use contract::model::RuleFile;
+use contract::yaml::read_text;
+use contract::{Contract, Diagnostic, printable};
 use monitor::{ModelMonitor, ModelSetup};
 use rules::RuleSet;
 use store::Store;
@@ -22,9 +24,8 @@ pub fn contracts(configuration: &Configuration) -> Result<Vec<Contract>, Vec<Dia
     let mut contracts: BTreeMap<String, (PathBuf, Contract)> = BTreeMap::new();
     let mut diagnostics = Vec::new();
     for path in &configuration.contracts {
-        match read_contract(path) {
+        match contract(path) {
             Ok(contract) => {
-                diagnostics.extend(rule_set(&contract).err().unwrap_or_default());
                 if let Some((other, _)) = contracts.get(&contract.model) {
                     let message = format!("model `{}` has a contract already: {}", contract.model, other.display());
                     diagnostics.push(Diagnostic::new(path, 1, 1, &message).with_hint("one contract a model"));
@@ -42,26 +43,41 @@ pub fn contracts(configuration: &Configuration) -> Result<Vec<Contract>, Vec<Dia
     }
 }
 
+/// A contract whose rules are good too; the errors of both.
+pub fn contract(path: &Path) -> Result<Contract, Vec<Diagnostic>> {
+    match read_contract(path) {
+        Ok(contract) => rule_set(&contract).map(|_| contract),
+        Err(mut diagnostics) => {
+            // Whatever is wrong with it, the rule files that it names can be read.
+            let text = read_text(path).unwrap_or_default();
+            let folder = path.parent().unwrap_or(Path::new(""));
+            diagnostics.extend(rule_files(&lower::rule_files(&text, path), folder).1);
+            Err(diagnostics)
+        }
+    }
+}
+
 /// The rules of a contract: shipped packs by name, other files relative to the contract.
 pub fn rule_set(contract: &Contract) -> Result<RuleSet, Vec<Diagnostic>> {
-    let (sets, diagnostics) = rule_files(&contract.rules, &contract.folder);
-    if !diagnostics.is_empty() {
-        return Err(diagnostics);
-    }
-    let rules = RuleSet::merge(sets)?;
-    let impossible = rules.check(contract);
-    if impossible.is_empty() { Ok(rules) } else { Err(impossible) }
+    let (sets, mut diagnostics) = rule_files(&contract.rules, &contract.folder);
+    let rules = RuleSet::merge(sets).unwrap_or_else(|errors| {
+        diagnostics.extend(errors);
+        RuleSet::default()
+    });
+    diagnostics.extend(rules.check(contract));
+    if diagnostics.is_empty() { Ok(rules) } else { Err(diagnostics) }
 }
 
 /// Rule files as a contract in `folder` names them: those that are good, and the errors of the others.
-pub fn rule_files(names: &[String], folder: &Path) -> (Vec<RuleSet>, Vec<Diagnostic>) {
+pub fn rule_files(files: &[RuleFile], folder: &Path) -> (Vec<RuleSet>, Vec<Diagnostic>) {
     let mut sets = Vec::new();
     let mut diagnostics = Vec::new();
-    for name in names {
+    for RuleFile { name, place } in files {
         // Joining an absolute path gives that path.
         let own = folder.join(name);
-        let read =
-            if name.starts_with(PACKS) && !own.exists() { rules::shipped(name) } else { rules::read_rules(&own) };
+        let is_shipped = name.starts_with(PACKS) && !own.exists();
+        let place = place.as_ref();
+        let read = if is_shipped { rules::shipped(name, place) } else { rules::read_rules(&own, place) };
         match read {
             Ok(set) => sets.push(set),
             Err(errors) => diagnostics.extend(errors),
@@ -91,5 +107,10 @@ pub async fn monitors(
 /// Diagnostics as the reason why a command can't work.
 pub fn bad(diagnostics: &[Diagnostic]) -> Failure {
     let is_colored = std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
-    Failure::input(anyhow::anyhow!("the configuration has errors\n{}", render(diagnostics, is_colored)))
+    let files: BTreeSet<&Path> = diagnostics.iter().map(|diagnostic| diagnostic.file.as_path()).collect();
+    let what = match files.first() {
+        Some(file) if files.len() == 1 => format!("{} has errors", printable(&file.display().to_string())),
+        _ => format!("{} files have errors", files.len()),
+    };
+    Failure::input(anyhow::anyhow!("{what}\n{}", render(diagnostics, is_colored).trim_end()))
 }

@@ -49,6 +49,11 @@ CREATE TABLE windows (
     coverage     DOUBLE PRECISION,
     matured      BOOLEAN NOT NULL,
     quarantined  BOOLEAN NOT NULL,
+    -- Out of the baselines of inputs (no version) or outputs, and of performance, for what was found may be a lasting shift.
+    held_out             BOOLEAN NOT NULL,
+    performance_held_out BOOLEAN NOT NULL,
+    -- The columns that the profile has, hashed.
+    layout       BIGINT  NOT NULL,
     figures      TEXT    NOT NULL,
     profile      BLOB    NOT NULL,
     as_of        TEXT    NOT NULL,

@@ -144,15 +144,4 @@ impl Transaction {
             .doing("delete an alert")?;
         Ok(done.rows_affected() > 0)
     }
-
-    /// Forgets alerts that were resolved before a time; says how many there were.
-    pub async fn delete_alerts(&mut self, model: &str, resolved_before: EventTime) -> Result<u64> {
-        let done = sqlx::query("DELETE FROM alerts WHERE model = $1 AND resolved < $2")
-            .bind(model)
-            .bind(resolved_before.micros())
-            .execute(&mut *self.inner)
-            .await
-            .doing("delete old alerts")?;
-        Ok(done.rows_affected())
-    }
 }

@@ -123,17 +123,6 @@ impl Transaction {
         .doing("keep a finding")?;
         Ok(done.rows_affected() > 0)
     }
-
-    /// Forgets the findings of windows that ended before a time; says how many there were.
-    pub async fn delete_findings(&mut self, model: &str, ended_before: EventTime) -> Result<u64> {
-        let done = sqlx::query("DELETE FROM findings WHERE model = $1 AND window_end < $2")
-            .bind(model)
-            .bind(ended_before.micros())
-            .execute(&mut *self.inner)
-            .await
-            .doing("delete old findings")?;
-        Ok(done.rows_affected())
-    }
 }
 
 /// Severities in order, as the database compares them.

@@ -83,14 +83,4 @@ impl Transaction {
         .doing("keep an entry of the history's manifest")?;
         Ok(())
     }
-
-    /// Forgets a file that is gone from the disk.
-    pub async fn delete_history_file(&mut self, path: &str) -> Result<bool> {
-        let done = sqlx::query("DELETE FROM history_files WHERE path = $1")
-            .bind(path)
-            .execute(&mut *self.inner)
-            .await
-            .doing("delete an entry of the history's manifest")?;
-        Ok(done.rows_affected() > 0)
-    }
 }

@@ -8,6 +8,7 @@
 //!
 //! Reads are methods of [`Store`] and of [`Transaction`] alike: inside a transaction they see its own writes.
 
+mod accepted;
 mod alerts;
 mod column;
 mod dead_letters;
@@ -23,6 +24,7 @@ mod shards;
 mod store;
 mod windows;
 
+pub use accepted::{AcceptedFilter, Choice, Compared, WindowKey};
 pub use alerts::{AlertFilter, AlertRow};
 pub use dead_letters::{DEAD_LETTERS_KEPT, DeadLetterCount, DeadLetterRow, PAYLOAD_BYTES_KEPT};
 pub use error::{Class, Error, Result};

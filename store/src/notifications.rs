@@ -213,14 +213,4 @@ impl Transaction {
         .doing("mark a notification as undeliverable")?;
         Ok(())
     }
-
-    /// Forgets notifications that were delivered before a time; says how many there were.
-    pub async fn delete_notifications(&mut self, delivered_before: WallTime) -> Result<u64> {
-        let done = sqlx::query("DELETE FROM notifications WHERE state = 'delivered' AND delivered < $1")
-            .bind(delivered_before.micros())
-            .execute(&mut *self.inner)
-            .await
-            .doing("delete old notifications")?;
-        Ok(done.rows_affected())
-    }
 }

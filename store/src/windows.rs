@@ -27,6 +27,8 @@ pub struct WindowRow {
     pub matured: bool,
     /// A fault verdict keeps the window out of baselines and training data.
     pub quarantined: bool,
+    /// Which columns the profile has; rows with equal layouts can be compared.
+    pub layout: i64,
     /// JSON, see [`Figures`].
     pub figures: String,
     /// The merged profile.
@@ -67,6 +69,8 @@ pub struct WindowFilter {
     /// Windows that start before this time.
     pub to: Option<EventTime>,
     pub quarantined: Option<bool>,
+    /// Whether the performance is judged.
+    pub matured: Option<bool>,
     pub newest_first: bool,
     pub limit: Option<u32>,
 }
@@ -84,6 +88,7 @@ impl FromRow<'_, SqliteRow> for WindowRow {
             coverage: row.try_get("coverage")?,
             matured: row.try_get("matured")?,
             quarantined: row.try_get("quarantined")?,
+            layout: row.try_get("layout")?,
             figures: row.try_get("figures")?,
             profile: row.try_get("profile")?,
             as_of: row.try_get("as_of")?,
@@ -127,9 +132,6 @@ reads! {
     /// A model's windows with their profiles.
     windows(model: &str, filter: &WindowFilter) -> Vec<WindowRow> = select_rows;
 
-    /// The first windows of each version and segment that aren't quarantined, oldest first.
-    first_windows(model: &str, of_each: u32) -> Vec<WindowRow> = select_first;
-
     /// A model's windows without their profiles.
     window_summaries(model: &str, filter: &WindowFilter) -> Vec<WindowSummary> = select_summaries;
 }
@@ -137,21 +139,6 @@ reads! {
 async fn select_rows(executor: impl SqliteExecutor<'_>, model: &str, filter: &WindowFilter) -> Result<Vec<WindowRow>> {
     let mut query = statement("*", model, filter);
     query.build_query_as().fetch_all(executor).await.doing("read windows")
-}
-
-async fn select_first(executor: impl SqliteExecutor<'_>, model: &str, of_each: u32) -> Result<Vec<WindowRow>> {
-    sqlx::query_as(
-        "SELECT * FROM (
-             SELECT windows.*, ROW_NUMBER() OVER (PARTITION BY version, segment ORDER BY window_start) AS place
-             FROM windows WHERE model = $1 AND NOT quarantined) AS ranked
-         WHERE place <= $2 ORDER BY window_start, version, segment LIMIT $3",
-    )
-    .bind(model)
-    .bind(i64::from(of_each))
-    .bind(limit(None))
-    .fetch_all(executor)
-    .await
-    .doing("read the first windows")
 }
 
 async fn select_summaries(
@@ -197,6 +184,9 @@ fn statement(columns: &str, model: &str, filter: &WindowFilter) -> QueryBuilder<
     if let Some(quarantined) = filter.quarantined {
         query.push(" AND quarantined = ").push_bind(quarantined);
     }
+    if let Some(matured) = filter.matured {
+        query.push(" AND matured = ").push_bind(matured);
+    }
     let direction = if filter.newest_first { "DESC" } else { "ASC" };
     query.push(format!(" ORDER BY window_start {direction}, version, segment LIMIT "));
     query.push_bind(limit(filter.limit));
@@ -204,17 +194,19 @@ fn statement(columns: &str, model: &str, filter: &WindowFilter) -> QueryBuilder<
 }
 
 impl Transaction {
-    /// Keeps a judged window. False, and nothing changed, if a later revision stands.
+    /// Keeps a judged window. False, and nothing changed, if a later revision stands. A new window is held out of no
+    /// baseline.
     pub async fn upsert_window(&mut self, row: &WindowRow) -> Result<bool> {
         let done = sqlx::query(
             "INSERT INTO windows (model, version, segment, window_start, window_end, revision, row_count, labelled,
-                                  coverage, matured, quarantined, figures, profile, as_of, first_judged, updated)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                                  coverage, matured, quarantined, layout, figures, profile, as_of, first_judged,
+                                  updated, held_out, performance_held_out)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, FALSE, FALSE)
              ON CONFLICT (model, version, segment, window_start) DO UPDATE SET
                  window_end = excluded.window_end, revision = excluded.revision, row_count = excluded.row_count,
                  labelled = excluded.labelled, coverage = excluded.coverage, matured = excluded.matured,
-                 quarantined = excluded.quarantined, figures = excluded.figures, profile = excluded.profile,
-                 as_of = excluded.as_of, updated = excluded.updated
+                 quarantined = excluded.quarantined, layout = excluded.layout, figures = excluded.figures,
+                 profile = excluded.profile, as_of = excluded.as_of, updated = excluded.updated
              WHERE excluded.revision >= windows.revision",
         )
         .bind(&row.model)
@@ -228,6 +220,7 @@ impl Transaction {
         .bind(row.coverage)
         .bind(row.matured)
         .bind(row.quarantined)
+        .bind(row.layout)
         .bind(&row.figures)
         .bind(&row.profile)
         .bind(&row.as_of)
@@ -237,28 +230,5 @@ impl Transaction {
         .await
         .doing("keep a window")?;
         Ok(done.rows_affected() > 0)
-    }
-
-    /// Sets or lifts the quarantine of a window, for all its versions and segments; says how many rows there were.
-    pub async fn set_quarantined(&mut self, model: &str, window: Window, quarantined: bool) -> Result<u64> {
-        let done = sqlx::query("UPDATE windows SET quarantined = $3 WHERE model = $1 AND window_start = $2")
-            .bind(model)
-            .bind(window.start.micros())
-            .bind(quarantined)
-            .execute(&mut *self.inner)
-            .await
-            .doing("quarantine a window")?;
-        Ok(done.rows_affected())
-    }
-
-    /// Forgets windows that ended before a time; says how many rows there were.
-    pub async fn delete_windows(&mut self, model: &str, ended_before: EventTime) -> Result<u64> {
-        let done = sqlx::query("DELETE FROM windows WHERE model = $1 AND window_end < $2")
-            .bind(model)
-            .bind(ended_before.micros())
-            .execute(&mut *self.inner)
-            .await
-            .doing("delete old windows")?;
-        Ok(done.rows_affected())
     }
 }

@@ -79,6 +79,65 @@ fn e1_all_errors_of_all_files_at_once() {
 }
 
 #[test]
+fn e1_rules_are_held_against_their_contract_at_their_own_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let contract = CONTRACT.replace("packs/default.yaml", "packs/default.yaml, own.yaml, absent.yaml");
+    write(folder.path(), "shop.yaml", &contract);
+    let answer = check(folder.path(), &["shop.yaml"]).exits(1);
+    assert!(
+        answer.stdout.contains("shop.yaml:20:30") && answer.stdout.contains("shop.yaml:20:40"),
+        "{}",
+        answer.stdout
+    );
+    let rules = RULES
+        .replace("drift(any) >= warning", "fault(any) or drift(land)")
+        .replace("severity: ticket", "severity: ticket\n        actions: [ retrain ]");
+    write(folder.path(), "shop.yaml", &contract.replace(", absent.yaml", ""));
+    write(folder.path(), "own.yaml", &rules);
+    insta::assert_snapshot!(check(folder.path(), &["shop.yaml"]).exits(1).stdout, @r"
+    error: rule ShopDrifts: model shop has no column `land`
+     --> ./own.yaml:5:35
+      |
+    5 |         when: fault(any) or drift(land)
+      |                                   ^^^^
+      = help: name a judged column of the contract's `schema`
+
+    error: rule ShopDrifts: the contract of shop has no `retrain`
+     --> ./own.yaml:8:20
+      |
+    8 |         actions: [ retrain ]
+      |                    ^^^^^^^
+      = help: add `retrain: { cool_down: 14d }` to the contract, or take this action out
+
+    2 errors
+    ");
+    write(folder.path(), "own.yaml", &rules.replace("fault(any) or drift(land)", "fault(one_source)"));
+    let answer = check(folder.path(), &["own.yaml"]).exits(1);
+    assert!(answer.stdout.contains("not supported yet"), "{}", answer.stdout);
+}
+
+/// Data may be made after the contract; `replay` and `run` need it.
+#[test]
+fn a_baseline_file_that_is_missing_is_a_note_of_check_and_an_error_of_replay() {
+    let folder = tempfile::tempdir().unwrap();
+    let contract = CONTRACT.replace("outputs: training", "outputs: { fixed: later.csv }");
+    write(folder.path(), "shop.yaml", &contract.replace("{ trailing: 2d }", "{ trailing: 2d, history: later.csv }"));
+    write(folder.path(), "bellwether.yaml", CONFIGURATION);
+    let answer = check(folder.path(), &["."]).exits(0);
+    insta::assert_snapshot!(answer.stdout, @r"
+    note: ./later.csv, a baseline of shop, does not exist yet; `run` and `replay` will need it
+    2 files are good
+    ");
+    assert_eq!(answer.stderr, "");
+    write(folder.path(), "events.jsonl", "");
+    let answer =
+        bellwether(folder.path(), &["replay", "--contract", "shop.yaml", "--predictions", "events.jsonl"]).exits(2);
+    assert!(answer.stderr.contains("later.csv"), "{}", answer.stderr);
+    write(folder.path(), "later.csv", "time\n");
+    assert_eq!(check(folder.path(), &["."]).exits(0).stdout, "2 files are good\n");
+}
+
+#[test]
 fn e1_a_file_that_is_no_yaml_says_where_it_breaks() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "shop.yaml", "version: 1\nmodel: shop\nsources: { predictions: { topic: a }\nfields: 3\n");
@@ -114,6 +173,19 @@ fn a_file_that_is_named_must_be_one_of_ours() {
         write(folder.path(), name, text);
         check(folder.path(), &[name]).exits(1);
     }
+}
+
+/// A configuration is only as good as the contracts and rules below it.
+#[test]
+fn e1_a_configuration_tells_the_errors_of_its_contracts_and_of_their_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let contract = CONTRACT.replace("owner:", "ownr:").replace("packs/default.yaml", "own.yaml");
+    write(folder.path(), "shop.yaml", &contract);
+    write(folder.path(), "own.yaml", &RULES.replace("drift(any)", "drfit(any)"));
+    write(folder.path(), "bellwether.yaml", CONFIGURATION);
+    let answer = check(folder.path(), &["bellwether.yaml"]).exits(1);
+    assert!(answer.stdout.contains("shop.yaml:4:1") && answer.stdout.contains("own.yaml:5:15"), "{}", answer.stdout);
+    assert!(answer.stdout.ends_with("\n2 errors\n"), "{}", answer.stdout);
 }
 
 /// A contract that is named, and found through the configuration too, has its errors told once.

@@ -30,6 +30,16 @@ fn the_help_names_every_command() {
     assert_eq!(version, format!("bellwether {}\n", env!("CARGO_PKG_VERSION")));
 }
 
+/// `bellwether_build_info` names it. Where there is no repository, or no git, there is none.
+#[test]
+fn a_build_of_a_repository_knows_its_revision() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let answer = std::process::Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root).output();
+    if root.join(".git").exists() && answer.is_ok_and(|answer| answer.status.success()) {
+        assert!(option_env!("BELLWETHER_REVISION").is_some_and(|revision| !revision.is_empty()));
+    }
+}
+
 #[test]
 fn wrong_usage_exits_with_2() {
     let folder = folder();
@@ -51,6 +61,62 @@ fn wrong_usage_exits_with_2() {
             answer.stderr
         );
     }
+}
+
+#[test]
+fn a_server_that_is_no_url_is_wrong_usage() {
+    let folder = folder();
+    for server in ["127.0.0.1:9464", "localhost:9464", "ftp://localhost", "http://", ""] {
+        let answer = bellwether(folder.path(), &["status", "--server", server]).exits(2);
+        assert!(answer.stderr.contains("write http://HOST:PORT"), "{server}: {}", answer.stderr);
+        assert_eq!(answer.stdout, "");
+    }
+}
+
+#[test]
+fn files_that_are_no_event_files_are_told_what_event_files_are_called() {
+    let folder = folder();
+    for (name, text) in [("events.txt", "{}\n"), ("broken.parquet", "no Parquet")] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let stderr = |name: &str| {
+        bellwether(folder.path(), &["replay", "--contract", "shop.yaml", "--predictions", name]).exits(2).stderr
+    };
+    insta::assert_snapshot!(
+        stderr("events.txt"),
+        @"bellwether: events.txt could not be read: the name of an event file ends in .jsonl, .ndjson, .json or .parquet"
+    );
+    let broken = stderr("broken.parquet");
+    assert!(broken.contains("broken.parquet") && !broken.contains("CSV"), "{broken}");
+}
+
+#[test]
+fn the_heading_of_errors_says_whose_they_are() {
+    let folder = folder();
+    let replay = |contract: &str| {
+        bellwether(folder.path(), &["replay", "--contract", contract, "--predictions", "predictions.jsonl"])
+            .exits(2)
+            .stderr
+    };
+    insta::assert_snapshot!(replay("broken.yaml"), @r"
+    bellwether: broken.yaml has errors
+    error: unknown key `tsk` in a contract
+     --> broken.yaml:3:1
+      |
+    3 | tsk: binary_classification
+      | ^^^
+      = help: did you mean `task`?
+
+    1 error
+    ");
+    std::fs::write(folder.path().join("two.yaml"), CONTRACT.replace("packs/default.yaml", "one.yaml, other.yaml"))
+        .unwrap();
+    for name in ["one.yaml", "other.yaml"] {
+        std::fs::write(folder.path().join(name), "groups: 3\n").unwrap();
+    }
+    let told = replay("two.yaml");
+    assert!(told.starts_with("bellwether: 2 files have errors\nerror: "), "{told}");
+    assert!(told.ends_with("\n2 errors\n") && !told.contains("\n\n\n"), "{told}");
 }
 
 #[test]

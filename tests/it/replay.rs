@@ -102,8 +102,11 @@ fn i4_dead_letters_name_their_reason_and_position_and_never_show_the_event() {
     assert!(!answer.stdout.contains("SECRET-VALUE") && !answer.stderr.contains("SECRET-VALUE"));
 }
 
+/// `--threads` is promised to scripts, and nothing reads it yet: that it changes nothing will be worth more when it does.
 #[test]
-fn i2_the_bytes_are_the_same_whatever_the_batches_and_threads() {
+fn i2_the_bytes_are_the_same_whatever_the_batches_and_threads_say() {
+    let help = bellwether(Path::new("."), &["replay", "--help"]).exits(0).stdout;
+    assert!(help.contains("this release uses one thread"), "{help}");
     let folder = folder(&Log::clean(3, 40, 40).with_garbage(50));
     for format in ["json", "text"] {
         let usual = replay(folder.path(), &["--all", "--format", format]).exits(0).stdout;
@@ -215,6 +218,43 @@ fn d3_three_hundred_columns() {
     let lines = lines(&replay(folder.path(), &["--all", "--format", "json"]).exits(0));
     assert_eq!(lines.last().unwrap()["counts"]["predictions"]["accepted"], 600);
     assert!(lines.iter().any(|line| line["feature"] == "column_299"));
+}
+
+#[test]
+fn i4_ids_of_64_unsigned_bits_join_their_labels() {
+    let (first, last) = (1_u64 << 63, u64::MAX);
+    let at = rfc3339(crate::stream::BEGIN);
+    let input = r#"{"amount": 1, "visits": 18446744073709551615, "country": "DE", "returning": true}"#;
+    let event = |id: &str, input: &str| {
+        format!(
+            r#"{{"id": {id}, "at": "{at}", "model": {{"version": "1"}}, "input": {input}, "output": {{"p": 0.5}}}}"#
+        )
+    };
+    let predictions = [event(&first.to_string(), "{}"), event(&format!("\"{last}\""), "{}"), event("1", input)];
+    let label = |id: u64| format!(r#"{{"id": {id}, "known_at": 1772409700000, "bought": true}}"#);
+    let folder = folder(&Log::default());
+    std::fs::write(folder.path().join("predictions.jsonl"), predictions.join("\n")).unwrap();
+    std::fs::write(folder.path().join("labels.jsonl"), [label(first), label(last)].join("\n")).unwrap();
+    let lines = lines(&replay(folder.path(), &["--format", "json"]).exits(0));
+    assert_eq!(windows(&lines).into_values().collect::<Vec<_>>(), [Tally { rows: 2, labelled: 2, positive: 2 }]);
+    let letters = of_type(&lines, "dead_letter");
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0]["detail"], "feature `visits` is too large for int64");
+}
+
+#[test]
+fn d3_text_holds_no_control_characters_of_the_data() {
+    let mut log = Log::clean(8, 6, 50);
+    for entry in &mut log.predictions {
+        let text = String::from_utf8(entry.bytes.clone()).unwrap();
+        let evil = r#""version": "1\u001b[2J\u202e\n"#;
+        assert!(text.contains(r#""version": "1"#), "{text}");
+        entry.bytes = text.replace(r#""version": "1"#, evil).into_bytes();
+    }
+    let folder = folder(&log);
+    let text = replay(folder.path(), &["--all"]).exits(0).stdout;
+    assert!(text.contains("version 1\\u{1b}[2J\\u{202e}\\n"), "{text}");
+    assert!(!text.replace('\n', "").contains(|c: char| c.is_control() || c == '\u{202e}'));
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub static CONTRACT: Object = Object {
         required(
             "schema",
             Form::Map("COLUMN", &Form::Object(&COLUMN)),
-            "The columns that the model takes. Only these are read from the events.",
+            "The columns that the model takes, one at least. Only these are read from the events.",
             "{ amount: { type: float64 } }",
         ),
         default(

@@ -26,6 +26,11 @@ const PRIVACIES: [(&str, Privacy); 3] = [("keep", Privacy::Keep), ("hash", Priva
 pub fn schema(node: &Node, errors: &mut Errors) -> Option<Vec<Column>> {
     let mut fields = Fields::open(node, "`schema`", errors)?;
     let entries = fields.rest();
+    if entries.is_empty() {
+        let hint = "name what the model takes, such as `amount: { type: float64 }`";
+        errors.add_with_hint(node.position, "`schema` has no columns", hint);
+        return None;
+    }
     if entries.len() > MAX_COLUMNS {
         errors.add(node.position, format!("more than {MAX_COLUMNS} columns"));
         return None;

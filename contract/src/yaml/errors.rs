@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::node::Position;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Place};
 
 /// Errors kept of one file; the last one says how many more there are.
 pub const MAX_ERRORS: usize = 100;
@@ -38,6 +38,13 @@ impl Errors {
         self.push(position, message.into(), Some(hint.into()));
     }
 
+    /// A position, with all that an error needs that is found after the file has been read.
+    pub fn place(&self, position: Position) -> Place {
+        let (position, source_line) = self.locate(position);
+        let Position { line, column } = position;
+        Place { file: self.file.clone(), line, column, source_line: source_line.to_owned() }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
@@ -58,9 +65,7 @@ impl Errors {
             self.left_out += 1;
             return;
         }
-        let (position, source_line) = self.locate(position);
-        let mut diagnostic =
-            Diagnostic::new(&self.file, position.line, position.column, message).with_source_line(source_line);
+        let mut diagnostic = self.place(position).diagnostic(message);
         diagnostic.hint = hint;
         self.found.push(diagnostic);
     }

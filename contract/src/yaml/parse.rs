@@ -142,8 +142,8 @@ impl Tree {
                 Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let is_text = check_tag(tag.as_deref(), position, true)?;
-                let is_plain = style == ScalarStyle::Plain && !is_text;
+                refuse_tag(tag.as_deref(), position)?;
+                let is_plain = style == ScalarStyle::Plain;
                 let value = match text.as_ref() {
                     "" | "~" | "null" | "Null" | "NULL" if is_plain => Value::Null,
                     text => Value::Scalar { text: text.to_owned(), is_plain },
@@ -151,11 +151,11 @@ impl Tree {
                 self.finished(Node { value, position }, anchor, 1, errors)
             }
             Event::SequenceStart(anchor, tag) => {
-                check_tag(tag.as_deref(), position, false)?;
+                refuse_tag(tag.as_deref(), position)?;
                 self.begin(position, anchor, Content::Sequence(Vec::new()))
             }
             Event::MappingStart(anchor, tag) => {
-                check_tag(tag.as_deref(), position, false)?;
+                refuse_tag(tag.as_deref(), position)?;
                 let content = Content::Mapping { entries: Vec::new(), places: BTreeMap::new(), key: None };
                 self.begin(position, anchor, content)
             }
@@ -233,16 +233,12 @@ fn too_deep(position: Position) -> Stop {
     Stop::new(position, format!("more than {MAX_DEPTH} mappings and lists within each other"))
 }
 
-/// Whether a tag says "text". Other tags would be ignored in silence, so they are errors.
-fn check_tag(tag: Option<&Tag>, position: Position, is_scalar: bool) -> Result<bool, Stop> {
-    match tag {
-        None => Ok(false),
-        Some(tag) if is_scalar && tag.is_yaml_core_schema() && tag.suffix == "str" => Ok(true),
-        Some(tag) => {
-            let stop = Stop::new(position, format!("the tag `{tag}` means nothing here"));
-            Err(Stop { hint: Some("leave it out; put quotes around what is meant as text".to_owned()), ..stop })
-        }
-    }
+/// Tags would be ignored in silence, so they are errors; even `!!str`, since quotes say the same.
+fn refuse_tag(tag: Option<&Tag>, position: Position) -> Result<(), Stop> {
+    let Some(tag) = tag else { return Ok(()) };
+    let tag = if tag.is_yaml_core_schema() { format!("!!{}", tag.suffix) } else { tag.to_string() };
+    let stop = Stop::new(position, format!("the tag `{tag}` means nothing here"));
+    Err(Stop { hint: Some("leave it out; put quotes around what is meant as text".to_owned()), ..stop })
 }
 
 /// Nodes of a tree, keys included. Depth is bounded by [`MAX_DEPTH`].

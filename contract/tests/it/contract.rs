@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use contract::lower::{contract_from_text, read_contract};
-use contract::model::{BaselineKind, ColumnKind, Privacy, Task, TimeUnit};
+use contract::model::{BaselineKind, ColumnKind, Privacy, RuleFile, Task, TimeUnit};
 
 use crate::{file, text};
 
@@ -66,7 +66,7 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!((contract.windows.lateness, contract.windows.maturity), (Duration::ZERO, Duration::ZERO));
     assert_eq!(contract.baseline.performance.kind, BaselineKind::Training);
     assert_eq!((contract.budget.false_alarms, contract.budget.per), (1.0, DAY * 30));
-    assert_eq!(contract.rules, ["packs/default.yaml"]);
+    assert_eq!(contract.rules, [RuleFile { name: "packs/default.yaml".to_owned(), place: None }]);
     assert_eq!(contract.retrain, None);
     assert_eq!(contract.folder, PathBuf::from("folder"));
 }
@@ -91,6 +91,30 @@ fn a_bare_baseline_means_all_three_parts() {
     let seeded = with("{ outputs: { training: , history: january.csv } }");
     assert_eq!(seeded.inputs.history, None);
     assert_eq!((seeded.outputs.kind, seeded.outputs.history), (BaselineKind::Training, Some("january.csv".into())));
+}
+
+#[test]
+fn rule_files_know_where_they_are_named_and_are_told_as_names() {
+    let text = format!("{LEAST}rules: [ packs/default.yaml, own.yaml ]\n");
+    let contract = read(&text);
+    let place = contract.rules[1].place.as_ref().unwrap();
+    assert_eq!((place.line, place.column, place.file.as_path()), (9, 30, Path::new("folder/m.yaml")));
+    assert_eq!(place.source_line, "rules: [ packs/default.yaml, own.yaml ]");
+    assert_eq!(
+        serde_json::to_value(&contract).unwrap()["rules"],
+        serde_json::json!(["packs/default.yaml", "own.yaml"])
+    );
+    let broken = text.replace("task: none", "tsk: none");
+    assert_eq!(contract::lower::rule_files(&broken, Path::new("folder/m.yaml")), contract.rules);
+}
+
+#[test]
+fn baseline_files_are_named_once_and_found_beside_the_contract() {
+    let baseline =
+        "{ inputs: { trailing: 7d, history: a.csv }, outputs: { fixed: /b }, performance: { fixed: a.csv } }";
+    let contract = read(&format!("{LEAST}baseline: {baseline}\n"));
+    assert_eq!(contract.baseline_files(), [PathBuf::from("folder/a.csv"), PathBuf::from("/b")]);
+    assert!(read(LEAST).baseline_files().is_empty());
 }
 
 #[test]

@@ -38,6 +38,24 @@ fn e1_an_empty_contract_says_what_is_needed() {
 }
 
 #[test]
+fn e1_a_contract_without_columns_is_an_error() {
+    let example = text("fraud.yaml");
+    let (before, rest) = example.split_once("schema:").unwrap();
+    let (_, after) = rest.split_once("segments:").unwrap();
+    let errors = contract_from_text(&format!("{before}schema: {{}}\nsegments:{after}"), Path::new("fraud.yaml"));
+    insta::assert_snapshot!(render(&errors.unwrap_err(), false), @r"
+    error: `schema` has no columns
+      --> fraud.yaml:20:9
+       |
+    20 | schema: {}
+       |         ^
+       = help: name what the model takes, such as `amount: { type: float64 }`
+
+    1 error
+    ");
+}
+
+#[test]
 fn e1_files_that_cannot_be_read() {
     let place = |error: &Diagnostic| (error.line, error.column, error.message.clone());
     let bytes = read_contract(&file("broken-bytes.yaml")).unwrap_err();

@@ -28,7 +28,7 @@ fn positions_are_those_of_the_first_character() {
 
 #[test]
 fn only_what_is_unquoted_is_a_number() {
-    let root = read("a: 5\nb: '5'\nc: !!str 5\nd: ~\ne:\nf: ''\n");
+    let root = read("a: 5\nb: '5'\nc: |\n  5\nd: ~\ne:\nf: ''\n");
     let is_plain = |key: &str| matches!(root.get(key).unwrap().value, Value::Scalar { is_plain: true, .. });
     assert_eq!([is_plain("a"), is_plain("b"), is_plain("c"), is_plain("f")], [true, false, false, false]);
     assert_eq!(root.get("d").unwrap().value, Value::Null);
@@ -46,7 +46,13 @@ fn e1_every_repeated_key_is_an_error() {
 #[test]
 fn e1_what_would_be_ignored_in_silence_is_an_error() {
     assert_eq!(errors("a: 1\n---\nb: 2\n")[0].2, "a second document; one file is one document");
-    assert_eq!(errors("a: !secret x\n")[0].2, "the tag `!secret` means nothing here");
+    assert_eq!(errors("a: !secret x\n")[0], (1, 4, "the tag `!secret` means nothing here".to_owned()));
+    assert_eq!(errors("a: 1\nmodel: !!str fraud\n")[0], (2, 8, "the tag `!!str` means nothing here".to_owned()));
+    for tagged in
+        ["a: !!str fraud\n", "a: !!int 5\n", "a: !!map { b: 1 }\n", "a: !!seq [ 1 ]\n", "!!str a: 5\n", "a: ! b\n"]
+    {
+        assert!(errors(tagged)[0].2.ends_with("` means nothing here"), "{tagged}: {:?}", errors(tagged));
+    }
     assert_eq!(errors("a: 1\nb: \0\nc: 2\n")[0], (2, 4, "the character U+0000 is not allowed".to_owned()));
     assert_eq!(errors("? [a]\n: 1\n")[0].2, "a key must be text, not a list");
 }

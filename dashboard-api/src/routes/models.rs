@@ -20,9 +20,6 @@ use crate::routes::stored_json;
 use crate::routes::timeline::{self, TimelineWindow};
 use crate::state::{ApiState, ModelInfo};
 
-/// Rows among which the newest matured window is looked for.
-const RECENT_ROWS: u32 = 100;
-
 #[derive(Serialize)]
 pub(crate) struct Models {
     models: Vec<ModelStatus>,
@@ -113,7 +110,7 @@ pub(crate) async fn statuses(state: &ApiState) -> Result<Vec<ModelStatus>, Probl
 
 async fn status(state: &ApiState, info: &ModelInfo, families: &[MetricFamily]) -> Result<ModelStatus, Problem> {
     let store = &state.store;
-    let recent = timeline::newest(state, &info.model, RECENT_ROWS).await?;
+    let latest = timeline::newest(state, &info.model, None).await?;
     let alerts = store.alerts(&AlertFilter { model: Some(info.model.clone()), ..AlertFilter::default() }).await?;
     let firing: Vec<AlertRow> = alerts.iter().filter(|alert| alert.state == "firing").cloned().collect();
     let counts = store.window_counts(&info.model).await?;
@@ -123,9 +120,9 @@ async fn status(state: &ApiState, info: &ModelInfo, families: &[MetricFamily]) -
         model: info.model.clone(),
         owner: info.owner.clone(),
         window_seconds: info.window_seconds,
-        health: health(recent.last(), &firing),
-        latest_matured: recent.iter().rev().find(|window| window.matured).cloned(),
-        latest_window: recent.into_iter().next_back(),
+        health: health(latest.as_ref(), &firing),
+        latest_matured: timeline::newest(state, &info.model, Some(true)).await?,
+        latest_window: latest,
         windows: counts.windows,
         quarantined_windows: counts.quarantined,
         alerts: by_state(&alerts),

@@ -124,12 +124,18 @@ fn cut(mut rows: Vec<WindowSummary>) -> (Vec<WindowSummary>, bool) {
     (rows, is_cut)
 }
 
-/// The newest windows of a model, complete with their findings.
-pub(crate) async fn newest(state: &ApiState, model: &str, rows: u32) -> Result<Vec<TimelineWindow>, Problem> {
-    let rows = newest_rows(state, model, None, None, rows).await?;
-    let from = rows.iter().map(|row| row.window.start).min();
-    let findings = if from.is_some() { findings(state, model, from, None).await? } else { Vec::new() };
-    Ok(assemble(rows, &findings))
+/// The newest window of a model, complete with its findings; `matured`: the newest whose performance is judged, or isn't.
+pub(crate) async fn newest(
+    state: &ApiState,
+    model: &str,
+    matured: Option<bool>,
+) -> Result<Option<TimelineWindow>, Problem> {
+    let segment = Some(String::new());
+    let filter = WindowFilter { segment, matured, newest_first: true, limit: Some(1), ..WindowFilter::default() };
+    let Some(row) = state.store.window_summaries(model, &filter).await?.pop() else { return Ok(None) };
+    let (from, to) = (Some(row.window.start), Some(row.window.start + std::time::Duration::from_micros(1)));
+    let rows = newest_rows(state, model, from, to, WINDOW_ROWS).await?;
+    Ok(assemble(rows, &findings(state, model, from, to).await?).pop())
 }
 
 async fn newest_rows(

@@ -61,6 +61,7 @@ pub fn window_row(model: &str, version: &str, day: i64, figures: &Figures) -> Wi
         coverage: Some(0.98),
         matured: true,
         quarantined: false,
+        layout: 0,
         figures: figures.to_json(),
         profile: Vec::new(),
         as_of: "{\"prediction\":900}".to_owned(),

@@ -75,16 +75,17 @@ impl<'a> ColumnBaseline<'a> {
         Self { pooled, windows, others }
     }
 
-    /// How a detector's statistic usually differs from window to window. None when it is undefined in nearly all.
-    pub fn wobble(&self, detector: &dyn Detector) -> Option<Wobble> {
+    /// How a detector's statistic usually differs from window to window. Err with the number of windows in which it is
+    /// defined, where they are too few.
+    pub fn wobble(&self, detector: &dyn Detector) -> Result<Wobble, usize> {
         let pairs = self.others.iter().zip(self.windows.iter().map(Cow::as_ref));
         if detector.scale() != Scale::Positive {
             let values = pairs.filter_map(|(others, window)| detector.statistic(others, window).value());
-            return Wobble::learn(detector.scale(), false, values);
+            return Wobble::to_judge(detector.scale(), false, values);
         }
         let tested: Vec<_> = pairs.map(|(others, window)| detector.tested(others, window)).collect();
         let is_steady = is_steady(tested.iter().filter_map(|(_, p_value)| *p_value));
-        Wobble::learn(Scale::Positive, is_steady, tested.iter().filter_map(|(statistic, _)| statistic.value()))
+        Wobble::to_judge(Scale::Positive, is_steady, tested.iter().filter_map(|(statistic, _)| statistic.value()))
     }
 }
 

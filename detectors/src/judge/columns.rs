@@ -1,9 +1,9 @@
 //! Drift of input columns, of the score and of the predicted class; quality of input columns; volume.
 
-use contract::{Finding, Severity, Subject as About};
+use contract::{Contract, Finding, Severity, Subject as About};
 
 use crate::Statistic;
-use crate::profile::{ColumnProfile, WindowProfile};
+use crate::profile::{CategoricalProfile, ColumnProfile, NumericProfile, WindowProfile};
 use crate::univariate::{Detector, Scale, builtin_detectors};
 
 use super::baseline::{Baseline, ColumnBaseline};
@@ -43,6 +43,28 @@ pub(super) fn minimum_effect(detector: &str) -> f64 {
         "missing_rate" | "unseen_categories" | "non_finite_rate" | "range" | "type_mismatch" => 0.01,
         _ => 0.05,
     }
+}
+
+/// How many tests share the drift budget of a window: every judging detector of every judged column, whether the column
+/// froze ([`super::faults`]), the outputs of each version, and the volume.
+pub(super) fn tests(contract: &Contract, versions: usize) -> usize {
+    let detectors = builtin_detectors();
+    let judging = |column: &ColumnProfile, is_output: bool| {
+        let applies = |d: &dyn Detector| is_judging(d) && applies(column, is_output, d);
+        detectors.iter().filter(|detector| applies(detector.as_ref())).count()
+    };
+    let judged = contract.schema.iter().filter(|column| column.judge);
+    let inputs: usize = judged.map(|column| judging(&ColumnProfile::new(column.kind, column.range), false) + 1).sum();
+    let fields = &contract.fields.predictions;
+    let score = fields.score.as_ref().map(|_| ColumnProfile::Numeric(NumericProfile::default()));
+    let prediction = fields.prediction.as_ref().map(|_| ColumnProfile::Categorical(CategoricalProfile::new()));
+    let outputs: usize = score.iter().chain(&prediction).map(|column| judging(column, true)).sum();
+    inputs + versions * outputs + 1
+}
+
+/// Outputs are judged for drift alone.
+fn applies(column: &ColumnProfile, is_output: bool, detector: &dyn Detector) -> bool {
+    detector.applies_to(column) && (!is_output || detector.subject() == About::Feature)
 }
 
 /// One column under judgement.
@@ -91,19 +113,11 @@ pub(super) fn judge_outputs(subject: &Subject<'_>, baseline: &Baseline, current:
 
 fn judge_columns(subject: &Subject<'_>, baseline: &Baseline, columns: &[ColumnUnderTest<'_>]) -> Vec<Finding> {
     let detectors = builtin_detectors();
-    let applies = |column: &ColumnUnderTest<'_>, detector: &dyn Detector| {
-        detector.applies_to(column.current) && (column.about.is_none() || detector.subject() == About::Feature)
-    };
-    let tests = columns
-        .iter()
-        .filter(|column| column.judge)
-        .map(|column| detectors.iter().filter(|d| is_judging(d.as_ref()) && applies(column, d.as_ref())).count())
-        .sum();
-    let level = subject.levels.of_one(tests);
     let mut findings = Vec::new();
     for column in columns {
-        for detector in detectors.iter().filter(|detector| applies(column, detector.as_ref())) {
-            findings.push(judge_one(subject, baseline, column, detector.as_ref(), level));
+        let applies = |detector: &dyn Detector| applies(column.current, column.about.is_some(), detector);
+        for detector in detectors.iter().filter(|detector| applies(detector.as_ref())) {
+            findings.push(judge_one(subject, baseline, column, detector.as_ref()));
         }
     }
     findings
@@ -114,16 +128,16 @@ fn judge_one(
     baseline: &Baseline,
     column: &ColumnUnderTest<'_>,
     detector: &dyn Detector,
-    level: f64,
 ) -> Finding {
     let about = column.about.unwrap_or(detector.subject());
     let mut finding = blank(subject, about, column.name, detector.name());
     let Some(pooled) = &column.baseline.pooled else {
-        finding.reason = Some(learning(baseline.len()));
+        finding.reason = Some(learning(column.baseline.windows.len()));
         return finding;
     };
-    if column.current.rows() < MINIMUM_ROWS {
-        finding.reason = Some(format!("{} rows of the {MINIMUM_ROWS} needed", column.current.rows()));
+    let rows = rows_seen(detector, column.current);
+    if rows < MINIMUM_ROWS {
+        finding.reason = Some(format!("{rows} rows of the {MINIMUM_ROWS} needed"));
         return finding;
     }
     let statistic = match detector.statistic(pooled, column.current) {
@@ -138,11 +152,14 @@ fn judge_one(
     if !column.judge || !is_judging(detector) {
         return finding;
     }
-    let wobble = column.baseline.wobble(detector).filter(|wobble| wobble.windows() >= MINIMUM_BASELINE_WINDOWS);
-    let Some(wobble) = wobble else {
-        finding.reason = Some(learning(column.baseline.windows.len()));
-        return finding;
+    let wobble = match column.baseline.wobble(detector) {
+        Ok(wobble) => wobble,
+        Err(windows) => {
+            finding.reason = Some(learning(windows));
+            return finding;
+        }
     };
+    let level = subject.levels.of_one();
     finding.level = Some(level);
     let p_value = detector.p_value(pooled, column.current);
     let (beyond, limit) = wobble.beyond(statistic, level);
@@ -154,6 +171,12 @@ fn judge_one(
             explain::column(about, column.name, pooled, column.current, &finding, &baseline.description);
     }
     finding
+}
+
+/// The rows that a detector looks at. Values of a wrong type are in no figure but their own rate.
+fn rows_seen(detector: &dyn Detector, column: &ColumnProfile) -> u64 {
+    let mistyped = if detector.name() == "type_mismatch" { column.mistyped() } else { 0 };
+    column.rows().saturating_add(mistyped)
 }
 
 /// Evidence is given: the effect decides how much it matters.
@@ -173,12 +196,15 @@ pub(super) fn judge_volume(subject: &Subject<'_>, baseline: &Baseline, current: 
     let mut finding = blank(subject, About::Volume, "", "volume");
     finding.statistic = Some(current.rows as f64);
     let rows = |rows: u64| (rows.max(1) as f64).ln();
-    let wobble = Wobble::learn(Scale::Signed, false, baseline.windows.iter().map(|window| rows(window.rows)));
-    let Some(wobble) = wobble.filter(|wobble| wobble.windows() >= MINIMUM_BASELINE_WINDOWS) else {
-        finding.reason = Some(learning(baseline.len()));
-        return finding;
+    let usual = baseline.windows.iter().map(|window| rows(window.rows));
+    let wobble = match Wobble::to_judge(Scale::Signed, false, usual) {
+        Ok(wobble) => wobble,
+        Err(windows) => {
+            finding.reason = Some(learning(windows));
+            return finding;
+        }
     };
-    let level = subject.levels.of_one(subject.contract.schema.len().max(1));
+    let level = subject.levels.of_one();
     let value = rows(current.rows);
     let (beyond, limit) = wobble.beyond(value, level);
     let effect = value - wobble.usual();
@@ -218,6 +244,7 @@ pub(super) fn blank(subject: &Subject<'_>, about: About, feature: &str, detector
     }
 }
 
+/// `windows`: those that can be used.
 pub(super) fn learning(windows: usize) -> String {
     format!("learning: the baseline has {windows} windows of the {MINIMUM_BASELINE_WINDOWS} needed")
 }

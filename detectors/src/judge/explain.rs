@@ -6,6 +6,11 @@ use crate::profile::{CategoricalProfile, ColumnProfile, NumericProfile};
 
 /// How many categories an explanation names.
 const NAMED_CATEGORIES: usize = 3;
+/// A mean that moved by less than this share of the standard deviation, and a standard deviation by less than this
+/// logarithm, are nearly the same: the minimum effects of `location` and `log_variance`.
+const ALIKE: f64 = 0.1;
+/// Of the quantiles that show a change of shape.
+const SHARES: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
 
 /// Explains a change of one column.
 pub(super) fn column(
@@ -19,7 +24,8 @@ pub(super) fn column(
     let change = change(about, name, &finding.detector, finding.statistic, baseline, current);
     match (finding.statistic, finding.limit) {
         (Some(statistic), Some(limit)) => {
-            format!("{change} ({} {statistic:.4}, limit {limit:.4}, against {against}).", finding.detector)
+            let (statistic, limit) = (number(statistic), number(limit));
+            format!("{change} ({} {statistic}, limit {limit}, against {against}).", finding.detector)
         }
         _ => format!("{change} (against {against})."),
     }
@@ -45,7 +51,12 @@ pub(super) fn change(
             let share = statistic.unwrap_or_default();
             format!("has {} in {} more of the rows", quality_words(detector), percent(share))
         }
-        (_, ColumnProfile::Numeric(before), ColumnProfile::Numeric(now)) => numeric_change(before, now),
+        ("location" | "log_variance", ColumnProfile::Numeric(before), ColumnProfile::Numeric(now)) => {
+            moved(before, now)
+        }
+        (_, ColumnProfile::Numeric(before), ColumnProfile::Numeric(now)) => {
+            reshaped(before, now).unwrap_or_else(|| moved(before, now))
+        }
         (_, ColumnProfile::Categorical(before), ColumnProfile::Categorical(now)) => categorical_change(before, now),
         _ => "changed".to_owned(),
     };
@@ -73,7 +84,32 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-fn numeric_change(before: &NumericProfile, now: &NumericProfile) -> String {
+/// The quantile that moved most, where mean and standard deviation are nearly what they were.
+fn reshaped(before: &NumericProfile, now: &NumericProfile) -> Option<String> {
+    let (mean_before, mean_now) = (before.mean()?, now.mean()?);
+    let (deviation_before, deviation_now) = (before.standard_deviation()?, now.standard_deviation()?);
+    let is_alike = (mean_now - mean_before).abs() < ALIKE * deviation_before
+        && (deviation_now / deviation_before).ln().abs() < ALIKE;
+    let quantiles = SHARES.iter().zip(before.quantiles(SHARES)).zip(now.quantiles(SHARES));
+    let ((share, quantile_before), quantile_now) = quantiles
+        .filter(|((_, before), now)| before.total_cmp(now).is_ne())
+        .max_by(|((_, a), b), ((_, c), d)| (b - a).abs().total_cmp(&(d - c).abs()))?;
+    is_alike.then(|| {
+        format!(
+            "changed its shape: {:.0} % of its values are up to {} where it was {}, at nearly the same mean ({} → {}) and \
+             standard deviation ({} → {})",
+            share * 100.0,
+            number(quantile_now),
+            number(quantile_before),
+            number(mean_before),
+            number(mean_now),
+            number(deviation_before),
+            number(deviation_now)
+        )
+    })
+}
+
+fn moved(before: &NumericProfile, now: &NumericProfile) -> String {
     let (Some(mean_before), Some(mean_now)) = (before.mean(), now.mean()) else { return "changed".to_owned() };
     let deviation = |profile: &NumericProfile| number(profile.standard_deviation().unwrap_or(0.0));
     format!(
@@ -85,10 +121,17 @@ fn numeric_change(before: &NumericProfile, now: &NumericProfile) -> String {
     )
 }
 
-/// Four decimals for numbers that people read so, else four digits and an exponent.
+/// Four decimals for numbers that people read so, more where the first digits are zeros; else four digits and an exponent.
 fn number(value: f64) -> String {
     let size = value.abs();
-    if size == 0.0 || (1e-3..1e7).contains(&size) { format!("{value:.4}") } else { format!("{value:.3e}") }
+    if size == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-3..1e7).contains(&size) {
+        return format!("{value:.3e}");
+    }
+    let zeros = (-size.log10()).max(0.0).floor() as usize;
+    format!("{value:.*}", 4 + zeros)
 }
 
 /// The categories whose shares moved most.
@@ -109,4 +152,34 @@ fn categorical_change(before: &CategoricalProfile, now: &CategoricalProfile) -> 
         .map(|(name, (before, now))| format!("{name} {} → {}", percent(*before), percent(*now)))
         .collect();
     if moved.is_empty() { "changed".to_owned() } else { format!("changed its mix: {}", moved.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_four_digits_whatever_their_size() {
+        let told: Vec<String> = [0.0, 41.2, 0.0595, 0.001_234_5, -3e-9, 1e9].into_iter().map(number).collect();
+        assert_eq!(told, ["0", "41.2000", "0.05950", "0.001234", "-3.000e-9", "1.000e9"]);
+    }
+
+    #[test]
+    fn d4_a_change_of_shape_names_the_quantile_that_moved_most() {
+        let profile = |values: &[f64]| {
+            let mut profile = NumericProfile::default();
+            profile.update_values(values.iter().copied().cycle().take(1_000));
+            ColumnProfile::Numeric(profile)
+        };
+        // The same mean and the same standard deviation.
+        let (before, now) = (profile(&[-1.0, 1.0]), profile(&[-2.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0]));
+        let explained = |detector| change(About::Feature, "x", detector, Some(0.4), &before, &now);
+        let shape = explained("js");
+        assert!(
+            shape.starts_with("x changed its shape: 99 % of its values are up to 2.0000 where it was 1.0000"),
+            "{shape}"
+        );
+        assert!(shape.contains("at nearly the same mean (0 → 0)"), "{shape}");
+        assert!(explained("location").starts_with("x moved: mean 0 → "), "{}", explained("location"));
+    }
 }

@@ -2,6 +2,8 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use super::MINIMUM_BASELINE_WINDOWS;
+
 /// On which scale a statistic's window-to-window values are close enough to normal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
@@ -78,13 +80,18 @@ impl Wobble {
         for value in &mut values {
             *value = transform.apply(*value);
         }
-        let mean = values.iter().sum::<f64>() / windows as f64;
+        // From the first value on, so that equal values have exactly that mean, and nothing equal lies beyond it.
+        let first = values.first().copied().unwrap_or(0.0);
+        let mean = first + values.iter().map(|value| value - first).sum::<f64>() / windows as f64;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         Some(Self { scale, transform, mean, deviation: (squares / (windows - 1) as f64).sqrt(), windows })
     }
 
-    pub fn windows(&self) -> usize {
-        self.windows
+    /// The same to judge by. Err with the number of usable values where they are too few ([`MINIMUM_BASELINE_WINDOWS`]).
+    pub fn to_judge(scale: Scale, is_steady: bool, values: impl IntoIterator<Item = f64>) -> Result<Self, usize> {
+        let values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+        let windows = values.len();
+        Self::learn(scale, is_steady, values).filter(|_| windows >= MINIMUM_BASELINE_WINDOWS).ok_or(windows)
     }
 
     /// The usual value, on the statistic's own scale.
@@ -122,14 +129,11 @@ impl Wobble {
         }
     }
 
-    /// The probability that a new window's value exceeds `value`.
-    pub fn upper_tail(&self, value: f64) -> f64 {
+    /// How many standard deviations of a new window's value a value is away from the usual one, on the transformed scale.
+    /// Windows that differ by less than `least` count as differing by that.
+    pub fn distance(&self, value: f64, least: f64) -> f64 {
         let spread = self.deviation * (1.0 + 1.0 / self.windows as f64).sqrt();
-        let distance = self.transform.apply(value) - self.mean;
-        if spread <= 0.0 {
-            return if distance > 0.0 { 0.0 } else { 1.0 };
-        }
-        StudentsT::new(0.0, 1.0, (self.windows - 1) as f64).map_or(1.0, |student| student.sf(distance / spread))
+        (self.transform.apply(value) - self.mean).abs() / spread.max(least)
     }
 
     /// The interval around an observed value of a signed statistic that the wobble leaves plausible (95 %).
@@ -167,6 +171,16 @@ mod tests {
         let values = [0.01, 0.02, 0.015, 0.03, 0.012, 0.018, 0.022, 0.017];
         let steady = Wobble::learn(Scale::Positive, true, values).unwrap();
         assert!(steady.limits(0.001).1 < upper && (steady.usual() / 0.0177 - 1.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn d2_what_is_as_always_is_not_beyond_the_limit() {
+        for rows in 1..500_u32 {
+            let value = f64::from(rows).ln();
+            let wobble = Wobble::to_judge(Scale::Signed, false, vec![value; 28]).unwrap();
+            assert!(!wobble.beyond(value, 1e-3).0, "{rows}");
+        }
+        assert_eq!(Wobble::to_judge(Scale::Signed, false, [1.0, 2.0, f64::NAN]), Err(2));
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub struct Subject<'a> {
     pub version: &'a str,
     /// The findings of the window judged before this one, for runs and onset.
     pub previous: &'a Previous,
+    /// Of the whole window, whatever part of it is judged.
     pub levels: Levels,
 }
 

@@ -1,6 +1,6 @@
 //! Has the accuracy really decayed? Judged on matured windows, against the daily wobble of the baseline's own figures.
 //!
-//! One metric, a proper score, is tested at the contract's performance level; the others are shown. The interval of a
+//! One metric, a proper score, is tested at each version's share of the performance level; the others are shown. The interval of a
 //! figure is the wobble of the baseline's windows, not the sampling error of its rows: days differ far more than rows do
 //! (on the flights data the row-level standard error is 8 times too small).
 
@@ -13,7 +13,7 @@ use crate::univariate::Scale;
 use super::baseline::Baseline;
 use super::columns::{blank, learning};
 use super::limits::Wobble;
-use super::{MINIMUM_BASELINE_WINDOWS, MINIMUM_ROWS, Subject};
+use super::{MINIMUM_ROWS, Subject};
 
 /// The metric that is tested: a proper score (promise T3 asks the same of candidates).
 pub const TESTED_METRIC: &str = "log_loss";
@@ -86,24 +86,28 @@ fn judge_metric(
     };
     finding.statistic = Some(value);
     let usable = baseline.windows.iter().filter(|window| window.performance.labelled() >= MINIMUM_ROWS);
-    let wobble = Wobble::learn(Scale::Signed, false, usable.filter_map(|w| metric(&w.performance, name).value()));
-    let Some(wobble) = wobble.filter(|wobble| wobble.windows() >= MINIMUM_BASELINE_WINDOWS) else {
-        finding.reason = Some(learning(baseline.len()));
-        return finding;
+    let figures = usable.filter_map(|window| metric(&window.performance, name).value());
+    let wobble = match Wobble::to_judge(Scale::Signed, false, figures) {
+        Ok(wobble) => wobble,
+        Err(windows) => {
+            finding.reason = Some(learning(windows));
+            return finding;
+        }
     };
+    let level = subject.levels.of_one_version();
     finding.interval = wobble.interval(value);
     finding.effect = Some(value - wobble.usual());
-    finding.level = Some(subject.levels.performance);
+    finding.level = Some(level);
     // One-sided: getting better is no decay. Signed limits split their level over both sides, hence the doubling.
     let worst = |level: f64| {
         let (lower, upper) = wobble.limits(2.0 * level);
         if is_gain(name) { lower.unwrap_or(f64::NEG_INFINITY) } else { upper }
     };
     let is_worse = |limit: f64| if is_gain(name) { value < limit } else { value > limit };
-    let limit = worst(subject.levels.performance);
+    let limit = worst(level);
     finding.limit = Some(limit);
     if is_worse(limit) {
-        let far = is_worse(worst(subject.levels.performance * CRITICAL_LEVEL_FACTOR));
+        let far = is_worse(worst(level * CRITICAL_LEVEL_FACTOR));
         finding.severity = severity(name, (value - wobble.usual()).abs(), far);
         finding.explanation = explain(name, value, wobble.usual(), limit, &current.performance, segments, baseline);
     }

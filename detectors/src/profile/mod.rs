@@ -22,7 +22,7 @@ use contract::model::ColumnKind;
 pub use categorical::{BUCKETS, CategoricalProfile, NAMES_LIMIT};
 pub use dyadic::CELLS_LIMIT;
 pub use numeric::{Cell, NumericProfile};
-pub use performance::{PerformanceProfile, SCORE_BINS, ScoreBin};
+pub use performance::PerformanceProfile;
 pub use sum::ExactSums;
 pub use window::WindowProfile;
 

@@ -369,15 +369,6 @@ impl NumericProfile {
         self.extremes
     }
 
-    /// (value, share of the finite values that are not larger), ascending; known at the upper ends of the cells.
-    pub fn cumulative(&self) -> impl Iterator<Item = (f64, f64)> {
-        let total = self.finite.max(1) as f64;
-        self.cells().scan(0_u64, move |sum, cell| {
-            *sum += cell.count;
-            Some((cell.high, *sum as f64 / total))
-        })
-    }
-
     /// The quantile by linear interpolation between order statistics (Hyndman and Fan's type 7, numpy's default). Exact
     /// when the profile is; else values are taken as evenly spread over their cell, so it is off by less than a cell.
     pub fn quantile(&self, share: f64) -> Option<f64> {

@@ -9,8 +9,17 @@ use crate::Error;
 use super::codec::{Reader, Writer};
 
 const KIND: u8 = b'P';
-/// Equal-width bins of the score over [0, 1].
-pub const SCORE_BINS: u16 = 1_000;
+/// Bins of the score over [0, 1]: by its distance to the nearer of 0 and 1, 128 to each factor of two from 2^-40 to a half,
+/// so that small scores are told apart as well as large ones. 0, a half and 1 have bins of their own.
+const SCORE_BINS: u16 = 2 * MIDDLE_BIN + 1;
+/// Of a score of one half: after that of 0, that of everything below 2^-40, and 39 factors of two.
+const MIDDLE_BIN: u16 = 2 + 39 * 128;
+/// The bits of 2^-40; a double's bits grow with it.
+const SMALLEST_OCTAVE: u64 = (1_023 - 40) << 52;
+/// A bin is the exponent and the first 7 bits of the mantissa …
+const BIN_SHIFT: u32 = 52 - 7;
+/// … and within it scores are told apart by the next 16: with the precision of single floats.
+const OFFSET_SHIFT: u32 = BIN_SHIFT - 16;
 /// Scores are kept this far from 0 and 1 in the log loss.
 const CLIP: f64 = 1e-15;
 /// Losses are rounded to multiples of 2^-60 a row.
@@ -18,11 +27,28 @@ const FIXED_POINT: f64 = (1_u64 << 60) as f64;
 /// Buckets of label delays: negative, zero, then four to each factor of two of the microseconds.
 const DELAY_BUCKETS: u16 = 2 + 63 * 4;
 
-/// Negative and positive rows of one score bin.
+/// Negative and positive rows of one score bin, and the sums of their offsets in it and of the squares of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ScoreBin {
+pub(crate) struct ScoreBin {
     pub negatives: i64,
     pub positives: i64,
+    offsets: i64,
+    squares: i64,
+}
+
+impl ScoreBin {
+    fn merge(&mut self, other: &Self) {
+        add(&mut self.negatives, other.negatives);
+        add(&mut self.positives, other.positives);
+        add(&mut self.offsets, other.offsets);
+        add(&mut self.squares, other.squares);
+    }
+
+    /// Whether all rows have one offset: their mean square is the square of their mean.
+    pub fn is_one_score(&self) -> bool {
+        let rows = i128::from(self.negatives) + i128::from(self.positives);
+        rows * i128::from(self.squares) == i128::from(self.offsets).pow(2)
+    }
 }
 
 /// Counts by score bin and label, exact sums of losses, and the delays of labels. [`Self::remove`] undoes [`Self::add`].
@@ -37,7 +63,6 @@ pub struct PerformanceProfile {
     labelled: i64,
     positives: i64,
     log_loss: i128,
-    log_loss_squares: i128,
     squared_error: i128,
     /// By number of the bin, none of them empty.
     bins: BTreeMap<u16, ScoreBin>,
@@ -88,16 +113,20 @@ impl PerformanceProfile {
         }
         let loss = row_log_loss(score, label);
         let error = score - f64::from(u8::from(label));
-        for (sum, value) in [
-            (&mut self.log_loss, loss),
-            (&mut self.log_loss_squares, loss * loss),
-            (&mut self.squared_error, error * error),
-        ] {
+        for (sum, value) in [(&mut self.log_loss, loss), (&mut self.squared_error, error * error)] {
             *sum = sum.wrapping_add(i128::from(by) * fixed(value));
         }
-        let number = ((score * f64::from(SCORE_BINS)) as u16).min(SCORE_BINS - 1);
+        let (number, offset) = place(score);
+        let (negatives, positives) = if label { (0, by) } else { (by, 0) };
+        self.add_to_bin(
+            number,
+            &ScoreBin { negatives, positives, offsets: by * offset, squares: by * offset * offset },
+        );
+    }
+
+    fn add_to_bin(&mut self, number: u16, rows: &ScoreBin) {
         let bin = self.bins.entry(number).or_default();
-        add(if label { &mut bin.positives } else { &mut bin.negatives }, by);
+        bin.merge(rows);
         if *bin == ScoreBin::default() {
             self.bins.remove(&number);
         }
@@ -111,12 +140,7 @@ impl PerformanceProfile {
             *mine = mine.wrapping_add(theirs);
         }
         for (number, theirs) in &other.bins {
-            let bin = self.bins.entry(*number).or_default();
-            add(&mut bin.negatives, theirs.negatives);
-            add(&mut bin.positives, theirs.positives);
-            if *bin == ScoreBin::default() {
-                self.bins.remove(number);
-            }
+            self.add_to_bin(*number, theirs);
         }
         for (bucket, theirs) in &other.delays {
             let delays = self.delays.entry(*bucket).or_default();
@@ -142,12 +166,12 @@ impl PerformanceProfile {
         ]
     }
 
-    fn sums(&self) -> [i128; 3] {
-        [self.log_loss, self.log_loss_squares, self.squared_error]
+    fn sums(&self) -> [i128; 2] {
+        [self.log_loss, self.squared_error]
     }
 
-    fn sums_mut(&mut self) -> [&mut i128; 3] {
-        [&mut self.log_loss, &mut self.log_loss_squares, &mut self.squared_error]
+    fn sums_mut(&mut self) -> [&mut i128; 2] {
+        [&mut self.log_loss, &mut self.squared_error]
     }
 
     /// Rows that could get a label.
@@ -186,17 +210,15 @@ impl PerformanceProfile {
         self.log_loss as f64 / FIXED_POINT
     }
 
-    pub(crate) fn log_loss_squares_sum(&self) -> f64 {
-        self.log_loss_squares as f64 / FIXED_POINT
-    }
-
     pub(crate) fn squared_error_sum(&self) -> f64 {
         self.squared_error as f64 / FIXED_POINT
     }
 
-    /// (number of the bin, its counts), ascending; bin i holds scores from i/1000 up to (i + 1)/1000, the last one 1 too.
-    pub fn score_bins(&self) -> impl DoubleEndedIterator<Item = (u16, ScoreBin)> {
-        self.bins.iter().map(|(number, bin)| (*number, *bin))
+    /// The bins, ascending, and whether all rows of a bin are known to have one score.
+    pub(crate) fn score_bins(&self) -> impl Iterator<Item = (&ScoreBin, bool)> {
+        // Offsets are places in a factor of two; next to 0 and 1 are many of those.
+        let is_mixed = |number: u16| number == 1 || number == SCORE_BINS - 2;
+        self.bins.iter().map(move |(number, bin)| (bin, !is_mixed(*number) && bin.is_one_score()))
     }
 
     /// The delay in seconds that a share of the labels came within: the upper end of its bucket, at most 25 % too long.
@@ -233,8 +255,9 @@ impl PerformanceProfile {
         writer.unsigned(self.bins.len() as u64);
         for (number, bin) in &self.bins {
             writer.unsigned(u64::from(*number));
-            writer.signed(i128::from(bin.negatives));
-            writer.signed(i128::from(bin.positives));
+            for sum in [bin.negatives, bin.positives, bin.offsets, bin.squares] {
+                writer.signed(i128::from(sum));
+            }
         }
         writer.unsigned(self.delays.len() as u64);
         for (bucket, count) in &self.delays {
@@ -253,7 +276,12 @@ impl PerformanceProfile {
         }
         for _ in 0..reader.length(usize::from(SCORE_BINS))? {
             let number = next_number(reader, profile.bins.last_key_value().map(|(last, _)| *last), SCORE_BINS)?;
-            let bin = ScoreBin { negatives: reader.signed_64()?, positives: reader.signed_64()? };
+            let bin = ScoreBin {
+                negatives: reader.signed_64()?,
+                positives: reader.signed_64()?,
+                offsets: reader.signed_64()?,
+                squares: reader.signed_64()?,
+            };
             if bin == ScoreBin::default() {
                 return Err(reader.error("a bin is empty"));
             }
@@ -269,6 +297,21 @@ impl PerformanceProfile {
         }
         Ok(profile)
     }
+}
+
+/// The number of a score's bin, ascending with the score, and its offset in the bin.
+fn place(score: f64) -> (u16, i64) {
+    // Exact: of two numbers within a factor of two of each other the difference is a double.
+    let is_upper = score > 0.5;
+    let distance = if is_upper { 1.0 - score } else { score };
+    let bits = distance.to_bits();
+    let number = if distance <= 0.0 {
+        0
+    } else {
+        bits.checked_sub(SMALLEST_OCTAVE).map_or(1, |above| 2 + (above >> BIN_SHIFT) as u16)
+    };
+    let offset = i64::from((bits >> OFFSET_SHIFT) as u16);
+    (if is_upper { SCORE_BINS - 1 - number } else { number }, offset)
 }
 
 fn next_number(reader: &mut Reader<'_>, last: Option<u16>, limit: u16) -> Result<u16, Error> {
@@ -332,6 +375,36 @@ mod tests {
         assert_eq!(profile.to_bytes(), before);
         profile.remove(0.25, Some(false), true, 3_600_000_000);
         assert_eq!(profile, PerformanceProfile { predictions: 1, ..PerformanceProfile::new() });
+    }
+
+    #[test]
+    fn bins_ascend_with_the_score_and_tell_small_ones_apart() {
+        let ascending = [
+            0.0,
+            1e-300,
+            0.9 * 2.0_f64.powi(-40),
+            2.0_f64.powi(-40),
+            1e-9,
+            1.01e-9,
+            1e-4,
+            1.01e-4,
+            0.25,
+            0.252,
+            0.499_999,
+            0.5,
+            0.500_001,
+            0.999,
+            0.999_01,
+            1.0 - 1e-9,
+            1.0 - 1e-14,
+            1.0,
+        ];
+        let numbers: Vec<u16> = ascending.iter().map(|score| place(*score).0).collect();
+        assert!(numbers.windows(2).all(|pair| pair[0] <= pair[1]), "{numbers:?}");
+        let distinct: std::collections::BTreeSet<u16> = numbers.iter().copied().collect();
+        assert_eq!(distinct.len(), ascending.len() - 1, "only those below 2^-40 are together: {numbers:?}");
+        assert_eq!((numbers[0], numbers[11], numbers[17]), (0, MIDDLE_BIN, SCORE_BINS - 1));
+        assert_eq!(place(-0.0), (0, 0));
     }
 
     #[test]

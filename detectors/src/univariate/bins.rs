@@ -59,29 +59,41 @@ impl Bins {
 
 /// Bins (…, e₁], (e₁, e₂], …, (e₉, …) with the distinct type-7 deciles of the baseline's finite values. On a coarse grid an
 /// edge moves up to the end of its cell, so that all counts are exact. Infinities are in the outer bins.
+///
+/// Where an edge is several deciles and the only value that the baseline has in its bin, what lies below it has a bin of its
+/// own: so a constant that falls is seen like one that rises.
 fn between_deciles(baseline: &NumericProfile, current: &NumericProfile) -> Vec<(u64, u64)> {
     let pair = NumericPair::new(baseline, current);
     let deciles = baseline.quantiles((1..QUANTILE_BINS).map(|i| f64::from(i) / f64::from(QUANTILE_BINS)));
-    let mut edges: Vec<u64> = deciles.into_iter().map(|edge| pair.cell_of(edge)).collect();
-    edges.dedup();
-    let mut counts = vec![(0_u64, 0_u64); edges.len() + 1];
+    let deciles: Vec<u64> = deciles.into_iter().map(|edge| pair.cell_of(edge)).collect();
+    let runs = deciles.chunk_by(|a, b| a == b);
+    let edges: Vec<(u64, bool)> = runs.filter_map(|run| Some((*run.first()?, run.len() > 1))).collect();
+    let mut below = vec![(0_u64, 0_u64); edges.len() + 1];
+    let mut on = below.clone();
+    if let Some(first) = below.first_mut() {
+        *first = (baseline.negative_infinities(), current.negative_infinities());
+    }
+    if let Some(last) = on.last_mut() {
+        *last = (baseline.positive_infinities(), current.positive_infinities());
+    }
     let mut bin = 0;
     for cell in &pair.cells {
-        while edges.get(bin).is_some_and(|edge| *edge < cell.number) {
+        while edges.get(bin).is_some_and(|(edge, _)| *edge < cell.number) {
             bin += 1;
         }
-        if let Some((before, now)) = counts.get_mut(bin) {
+        let is_on_edge = edges.get(bin).is_some_and(|(edge, _)| *edge == cell.number);
+        if let Some((before, now)) = if is_on_edge { &mut on } else { &mut below }.get_mut(bin) {
             *before += cell.baseline;
             *now += cell.current;
         }
     }
-    if let Some((before, now)) = counts.first_mut() {
-        *before += baseline.negative_infinities();
-        *now += current.negative_infinities();
-    }
-    if let Some((before, now)) = counts.last_mut() {
-        *before += baseline.positive_infinities();
-        *now += current.positive_infinities();
+    let mut counts = Vec::new();
+    for (bin, (below, on)) in below.into_iter().zip(on).enumerate() {
+        if below.0 == 0 && edges.get(bin).is_some_and(|(_, is_several)| *is_several) {
+            counts.extend([below, on]);
+        } else {
+            counts.push((below.0 + on.0, below.1 + on.1));
+        }
     }
     counts
 }
@@ -113,6 +125,28 @@ mod tests {
             profile.add(name, *count);
         }
         profile
+    }
+
+    fn numbers(values: impl IntoIterator<Item = f64>) -> NumericProfile {
+        let mut profile = NumericProfile::default();
+        profile.update_values(values);
+        profile
+    }
+
+    #[test]
+    fn what_falls_below_a_constant_has_a_bin_of_its_own() {
+        let constant = |value: f64| numbers(std::iter::repeat_n(value, 100));
+        for (before, now) in [(f64::MAX, f64::MIN), (5e-324, 0.0), (3.0, 2.0), (2.0, 3.0), (-1e-300, -1e300)] {
+            let counts = between_deciles(&constant(before), &constant(now));
+            assert!(counts.iter().all(|(before, now)| *before == 0 || *now == 0), "{before} to {now}: {counts:?}");
+        }
+        // Half zeros, half tens: neither a negative number nor one in between was there before.
+        let two = numbers((0..100).map(|i| f64::from(i % 2) * 10.0));
+        let counts = between_deciles(&two, &numbers([-1.0, 0.0, 5.0, 5.0, 10.0, f64::NEG_INFINITY]));
+        assert_eq!(counts, [(0, 2), (50, 1), (0, 2), (0, 0), (50, 1), (0, 0)]);
+        // Whole numbers with a tail below their first decile keep the usual bins.
+        let tail = numbers((0..100).map(|i| f64::from((i / 3).min(4))));
+        assert_eq!(between_deciles(&tail, &tail).first(), Some(&(12, 12)));
     }
 
     #[test]

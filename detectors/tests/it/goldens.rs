@@ -105,8 +105,14 @@ fn d1_profiles_agree_with_scipy_while_they_are_exact() {
         checked += check(id, "ks", statistic("ks"), &expected["ks_asymp"]["stat"], TOLERANCE);
         checked += check(id, "wasserstein", statistic("wasserstein"), &expected["wasserstein"], TOLERANCE);
         let bins = &expected["quantile10"];
-        checked += check(id, "psi", statistic("psi"), &bins["psi_replace_zero_1e-4"], TOLERANCE);
-        checked += check(id, "js", statistic("js"), &bins["js_distance_base2"], 1e-9);
+        let ends = |column: &ColumnProfile| column.as_numeric().and_then(|numeric| numeric.min().zip(numeric.max()));
+        if matches!((ends(&before), ends(&now)), (Some((low, high)), Some((now, _))) if low >= high && now < low) {
+            // The usual bins can't tell a constant from what falls below it; ours can.
+            assert!(statistic("js").unwrap() > number(&bins["js_distance_base2"]).unwrap() + 0.1);
+        } else {
+            checked += check(id, "psi", statistic("psi"), &bins["psi_replace_zero_1e-4"], TOLERANCE);
+            checked += check(id, "js", statistic("js"), &bins["js_distance_base2"], 1e-9);
+        }
         for (column, side) in [(&before, "ref"), (&now, "cur")] {
             let (profile, moments) = (column.as_numeric().unwrap(), &expected["moments"][side]);
             if profile.infinities() > 0 {
@@ -272,9 +278,8 @@ fn d1_performance_agrees_with_scikit_learn() {
             None => assert_eq!(area, None, "{id}"),
             Some(theirs) => {
                 let bound = profile.roc_auc_error_bound();
+                assert!(bound <= 0.01, "{id}: a bound of {bound} says nothing");
                 assert!((area.unwrap() - theirs).abs() <= bound + 1e-12, "{id}: {area:?} ± {bound}, {theirs} is right");
-                let has_ties = case["tags"].as_array().unwrap().contains(&Value::from("ties"));
-                assert!(bound < 0.01 || has_ties || profile.labelled() < 10, "{id}: a bound of {bound} says nothing");
                 checked += 1;
             }
         }

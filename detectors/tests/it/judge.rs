@@ -36,7 +36,7 @@ fn d2_stationary_windows_stay_within_the_budget() {
         days.remove(0);
         days.push(now);
     }
-    let allowed = Levels::for_contract(&contract).drift * WINDOWS as f64;
+    let allowed = Levels::for_window(&contract, 1).drift * WINDOWS as f64;
     assert!(alarms as f64 <= allowed, "{alarms} windows with a false alarm, {allowed:.1} are allowed");
 }
 
@@ -62,7 +62,7 @@ fn d2_wobbling_windows_stay_within_the_budget() {
         days.remove(0);
         days.push(now);
     }
-    let allowed = Levels::for_contract(&contract).drift * WINDOWS as f64;
+    let allowed = Levels::for_window(&contract, 1).drift * WINDOWS as f64;
     assert!(alarms as f64 <= allowed, "{alarms} windows with a false alarm, {allowed:.1} are allowed");
 }
 
@@ -320,7 +320,7 @@ fn d2_decay_of_the_log_loss_is_found_and_ordinary_days_are_not() {
         let now = labelled(&mut random, 900, 0.0);
         alarms += tested(&judge::judge_performance(&subject(&contract, day as i64, &previous), &baseline, &now, &[]));
     }
-    let allowed = Levels::for_contract(&contract).performance * DAYS as f64;
+    let allowed = Levels::for_window(&contract, 1).performance * DAYS as f64;
     assert!(alarms as f64 <= allowed + 2.0 * allowed.sqrt(), "{alarms} false alarms, {allowed:.1} are expected");
     for day in 0..5 {
         let now = labelled(&mut random, 900, 2.0);

@@ -1,5 +1,6 @@
 //! The laws of profiles and detectors, on arbitrary values.
 
+use detectors::judge::{REPORT_LEVEL, compare};
 use detectors::profile::{CategoricalProfile, ColumnProfile, NumericProfile, PerformanceProfile};
 use detectors::univariate::builtin_detectors;
 use proptest::collection::vec;
@@ -134,6 +135,16 @@ fn d3_constants_are_told_apart() {
         check_detectors(&before, &now);
         let ks = builtin_detectors().into_iter().find(|detector| detector.name() == "ks").unwrap();
         assert!(ks.p_value(&before, &now).unwrap() < 1e-20);
+    }
+    // Smaller, larger, by as much or as little as doubles allow: the bins of `js` tell them apart.
+    for (before, now) in
+        [(1.797e308, -1.797e308), (5e-324, 0.0), (0.0, 5e-324), (3.0, 2.0), (-2.0, -3.0), (1e-300, -1.0)]
+    {
+        let columns = [(constant(before, 200), constant(now, 200), true)];
+        check_detectors(&columns[0].0, &columns[0].1);
+        let comparison = &compare(&columns, REPORT_LEVEL)[0];
+        let js = comparison.detectors.iter().find(|result| result.detector == "js").unwrap();
+        assert!(comparison.drifted && js.statistic == Some(1.0), "{before} to {now}: {comparison:?}");
     }
     check_detectors(&constant(3.0, 100), &constant(3.0, 50));
 }

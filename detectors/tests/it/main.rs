@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
+mod budget;
+mod faults;
 mod goldens;
 mod judge;
 mod laws;

@@ -127,5 +127,5 @@ pub fn window(contract: &Contract, rows: usize, mut cell: impl FnMut(usize) -> C
 pub fn subject<'a>(contract: &'a Contract, day: i64, previous: &'a Previous) -> Subject<'a> {
     const DAY: i64 = 86_400_000_000;
     let window = Window { start: EventTime::from_micros(day * DAY), end: EventTime::from_micros((day + 1) * DAY) };
-    Subject { contract, window, revision: 1, version: "", previous, levels: Levels::for_contract(contract) }
+    Subject { contract, window, revision: 1, version: "", previous, levels: Levels::for_window(contract, 1) }
 }

@@ -1,13 +1,16 @@
 //! The types of CSV columns, from all rows: a sample would fail on the column that is empty at first and numeric later.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use contract::printable;
 use csv::{ByteRecord, ErrorKind, Reader};
 
+use super::quotes::Quotes;
 use crate::error::{Error, Result};
 
 const INTEGER: u8 = 1;
@@ -34,7 +37,9 @@ pub fn scan(files: &[PathBuf], texts: &BTreeSet<String>) -> Result<Scan> {
     let mut seen: Vec<u8> = Vec::new();
     let mut has_newlines = false;
     for file in files {
-        let mut reader = Reader::from_path(file).map_err(|error| failed(file, &error))?;
+        let opened = File::open(file);
+        let opened = opened.map_err(|error| Error::File { path: file.clone(), detail: error.to_string() })?;
+        let mut reader = Reader::from_reader(Quotes::new(opened));
         let header = header(file, &mut reader)?;
         match &names {
             None => {
@@ -64,10 +69,17 @@ pub fn scan(files: &[PathBuf], texts: &BTreeSet<String>) -> Result<Scan> {
 }
 
 /// Names as they stand; a column without a name is called by its place.
-fn header(file: &Path, reader: &mut Reader<std::fs::File>) -> Result<Vec<String>> {
+fn header(file: &Path, reader: &mut Reader<Quotes<File>>) -> Result<Vec<String>> {
     let header = reader.headers().map_err(|error| failed(file, &error))?;
+    let refused = |detail: String| Err(Error::Format { path: file.to_owned(), detail });
     if header.is_empty() {
-        return Err(Error::Format { path: file.to_owned(), detail: "it has no header".to_owned() });
+        return refused("it has no header".to_owned());
+    }
+    if let (1, Some(name)) = (header.len(), header.get(0))
+        && let Some(separator) = [';', '\t'].into_iter().find(|separator| name.contains(*separator))
+    {
+        let (name, separator) = (printable(name), separator.escape_default());
+        return refused(format!("it has one column `{name}`: is `{separator}` the separator? It must be `,`"));
     }
     let name = |(place, name): (usize, &str)| {
         if name.is_empty() { format!("column_{}", place + 1) } else { name.to_owned() }
@@ -76,10 +88,18 @@ fn header(file: &Path, reader: &mut Reader<std::fs::File>) -> Result<Vec<String>
 }
 
 /// Adds the kinds of values of one file's rows; whether any value spans lines.
-fn scan_file(file: &Path, mut reader: Reader<std::fs::File>, seen: &mut [u8]) -> Result<bool> {
+fn scan_file(file: &Path, mut reader: Reader<Quotes<File>>, seen: &mut [u8]) -> Result<bool> {
     let mut record = ByteRecord::new();
     let mut has_newlines = false;
-    while reader.read_byte_record(&mut record).map_err(|error| failed(file, &error))? {
+    loop {
+        let read = reader.read_byte_record(&mut record);
+        // An open quote makes rows that seem to have too few values, or none that seem wrong.
+        if let Some(detail) = reader.get_ref().problem() {
+            return Err(Error::Format { path: file.to_owned(), detail });
+        }
+        if !read.map_err(|error| failed(file, &error))? {
+            return Ok(has_newlines);
+        }
         let bytes = record.as_slice();
         if std::str::from_utf8(bytes).is_err() {
             let line = record.position().map_or(0, csv::Position::line);
@@ -93,7 +113,6 @@ fn scan_file(file: &Path, mut reader: Reader<std::fs::File>, seen: &mut [u8]) ->
             }
         }
     }
-    Ok(has_newlines)
 }
 
 /// Never quotes the file: values are nobody's business in an error.
@@ -103,7 +122,8 @@ fn failed(file: &Path, error: &csv::Error) -> Error {
     match error.kind() {
         ErrorKind::Io(error) => Error::File { path, detail: error.to_string() },
         ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            Error::Format { path, detail: format!("{line}{len} values where the header has {expected_len}") }
+            let values = if *len == 1 { "value" } else { "values" };
+            Error::Format { path, detail: format!("{line}{len} {values} where the header has {expected_len}") }
         }
         ErrorKind::Utf8 { .. } => Error::Format { path, detail: format!("{line}not UTF-8") },
         _ => Error::Format { path, detail: format!("{line}malformed CSV") },

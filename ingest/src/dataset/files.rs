@@ -15,6 +15,8 @@ const FILES_LIMIT: usize = 100_000;
 const DEPTH_LIMIT: usize = 16;
 /// Bytes that are looked at to tell the kind.
 const SNIFFED: u64 = 4_096;
+/// What some programs write before UTF-8.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
@@ -25,6 +27,18 @@ pub enum FileKind {
     JsonLines,
     /// One array of objects.
     JsonArray,
+}
+
+impl FileKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Parquet => "Parquet",
+            Self::Arrow => "Arrow",
+            Self::Csv => "CSV",
+            Self::JsonLines => "JSON lines",
+            Self::JsonArray => "a JSON array",
+        }
+    }
 }
 
 /// The data files of a path in the order of their names, all of one kind.
@@ -44,9 +58,11 @@ pub fn find(path: &Path) -> Result<(FileKind, Vec<PathBuf>)> {
             Some((first, _)) if first == own => {}
             Some((first, example)) => {
                 let detail = format!(
-                    "its files are of several kinds: {} is {first:?}, {} is {own:?}",
+                    "its files are of several kinds: {} is {}, {} is {}",
                     example.display(),
-                    file.display()
+                    first.name(),
+                    file.display(),
+                    own.name()
                 );
                 return Err(Error::Format { path: path.to_owned(), detail });
             }
@@ -115,7 +131,12 @@ fn kind(path: &Path) -> Result<FileKind> {
             Some(FileKind::Parquet) => failed("it does not begin as Parquet does"),
             Some(FileKind::Arrow) => failed("it does not begin as Arrow IPC does"),
             Some(_) if start.contains(&0) => failed("it is binary, but its name says text"),
-            Some(FileKind::JsonLines) => match start.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(FileKind::JsonLines) => match start
+                .strip_prefix(BYTE_ORDER_MARK)
+                .unwrap_or(start)
+                .iter()
+                .find(|byte| !byte.is_ascii_whitespace())
+            {
                 Some(b'[') => Ok(FileKind::JsonArray),
                 _ => Ok(FileKind::JsonLines),
             },

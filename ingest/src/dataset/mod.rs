@@ -5,26 +5,36 @@
 //! - Memory: a few batches for each core, whatever the size of the files.
 
 mod csv_schema;
+mod declared;
 mod files;
+mod json;
+mod json_cells;
 mod profiles;
+mod quotes;
 mod typed;
 
 use std::collections::{BTreeSet, HashSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::ipc::reader::{FileReader, StreamReader};
+use contract::model::ColumnKind;
+use contract::{Contract, printable};
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::arrow::ArrowFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
-use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::context::{SessionConfig, SessionContext};
 use datafusion::logical_expr::{ident, try_cast};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
+pub use declared::declared;
 pub use profiles::window_profiles;
+pub use typed::holds;
 
 use crate::error::{Error, Result};
 use files::FileKind;
@@ -34,13 +44,24 @@ const BATCH_ROWS: usize = 8_192;
 
 /// Opens a file, or all data files of a folder (and its folders).
 ///
-/// The schema is that of all rows, not of a sample: CSV and JSON lines are read twice. In CSV a column without any value
-/// has the type `Null`; `NA`, `N/A` and `null` among numbers, times or booleans are nulls.
+/// The schema is that of all rows, not of a sample: CSV and JSON lines are read twice. A column without any value has the
+/// type `Null` there, and one with values of several types is text; in CSV, `NA`, `N/A` and `null` among numbers, times or
+/// booleans are nulls.
 ///
 /// Errors: [`Error::File`] where the file system refuses, [`Error::Format`] where the content is no such data. Zero rows
 /// below a header are no error.
 pub async fn read(path: &Path) -> Result<DataFrame> {
     read_with(path, &BTreeSet::new()).await
+}
+
+/// Like [`read`]; CSV columns that the contract declares to be text stay text whatever they look like.
+pub async fn read_declared(path: &Path, contract: &Contract) -> Result<DataFrame> {
+    read_with(path, &text_columns(contract)).await
+}
+
+fn text_columns(contract: &Contract) -> BTreeSet<String> {
+    let is_text = |column: &&contract::model::Column| column.kind == ColumnKind::String;
+    contract.schema.iter().filter(is_text).map(|column| column.name.clone()).collect()
 }
 
 /// Like [`read`]; CSV columns named in `texts` stay text whatever they look like.
@@ -49,21 +70,17 @@ async fn read_with(path: &Path, texts: &BTreeSet<String>) -> Result<DataFrame> {
     let context = session();
     let failed = |detail: String| Error::Format { path: path.to_owned(), detail };
     let (format, schema, casts): (Arc<dyn FileFormat>, _, _) = match kind {
+        FileKind::JsonLines | FileKind::JsonArray => return read_json(path, files, kind).await,
         FileKind::Csv => {
             let (scanned, texts) = (files.clone(), texts.clone());
             let scan = tokio::task::spawn_blocking(move || csv_schema::scan(&scanned, &texts)).await;
             let scan = scan.map_err(|error| failed(error.to_string()))??;
+            check_names(path, scan.schema.fields().iter().map(|field| field.name()))?;
             let format = CsvFormat::default().with_has_header(true).with_newlines_in_values(scan.has_newlines);
             (Arc::new(format), Some(scan.schema), scan.casts)
         }
         FileKind::Parquet => (Arc::new(ParquetFormat::default()), None, Vec::new()),
         FileKind::Arrow => (Arc::new(ArrowFormat), None, Vec::new()),
-        FileKind::JsonLines | FileKind::JsonArray => {
-            let format = JsonFormat::default()
-                .with_schema_infer_max_rec(usize::MAX)
-                .with_newline_delimited(kind == FileKind::JsonLines);
-            (Arc::new(format), None, Vec::new())
-        }
     };
     let options = ListingOptions::new(format).with_file_extension("");
     let mut urls = Vec::with_capacity(files.len());
@@ -72,13 +89,20 @@ async fn read_with(path: &Path, texts: &BTreeSet<String>) -> Result<DataFrame> {
     }
     let schema = match schema {
         Some(schema) => schema,
-        None => infer(&context, &options, &files, &urls).await?,
+        None => infer(&context, &options, kind, &files, &urls).await?,
     };
-    check_names(path, &schema)?;
     let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
     let table = ListingTable::try_new(config).map_err(|error| failed(error.to_string()))?;
     let data = context.read_table(Arc::new(table)).map_err(|error| failed(error.to_string()))?;
     cast(data, &casts).map_err(|error| failed(error.to_string()))
+}
+
+async fn read_json(path: &Path, files: Vec<PathBuf>, kind: FileKind) -> Result<DataFrame> {
+    let failed = |detail: String| Error::Format { path: path.to_owned(), detail };
+    let form = if kind == FileKind::JsonArray { json::Form::Array } else { json::Form::Lines };
+    let table = tokio::task::spawn_blocking(move || json::table(files, form)).await;
+    let table = table.map_err(|error| failed(error.to_string()))??;
+    session().read_table(Arc::new(table)).map_err(|error| failed(error.to_string()))
 }
 
 fn session() -> SessionContext {
@@ -92,6 +116,7 @@ fn session() -> SessionContext {
 async fn infer(
     context: &SessionContext,
     options: &ListingOptions,
+    kind: FileKind,
     files: &[PathBuf],
     urls: &[ListingTableUrl],
 ) -> Result<SchemaRef> {
@@ -100,6 +125,7 @@ async fn infer(
     for (file, url) in files.iter().zip(urls) {
         let failed = |detail: String| Error::Format { path: file.clone(), detail };
         let schema = options.infer_schema(&state, url).await.map_err(|error| failed(first_line(&error.to_string())))?;
+        check_names(file, own_names(file, kind).map_err(failed)?.iter())?;
         merged = merge(&merged, &schema).map_err(failed)?;
     }
     Ok(Arc::new(merged))
@@ -117,7 +143,7 @@ fn merge(one: &Schema, other: &Schema) -> std::result::Result<Schema, String> {
         match fields.iter_mut().find(|known| known.name() == field.name()) {
             Some(known) => {
                 let Some(common) = common_type(known.data_type(), field.data_type()) else {
-                    let (name, mine, theirs) = (field.name(), known.data_type(), field.data_type());
+                    let (name, mine, theirs) = (printable(field.name()), known.data_type(), field.data_type());
                     return Err(format!("column `{name}` is {theirs} here, but {mine} in the files before"));
                 };
                 *known = Field::new(field.name(), common, true);
@@ -139,12 +165,29 @@ fn common_type(one: &DataType, other: &DataType) -> Option<DataType> {
     }
 }
 
-fn check_names(path: &Path, schema: &Schema) -> Result<()> {
+/// The names as the file has them: inferring a schema makes one column of two that are called the same.
+fn own_names(file: &Path, kind: FileKind) -> std::result::Result<Vec<String>, String> {
+    let open = || File::open(file).map_err(|error| error.to_string());
+    if kind == FileKind::Parquet {
+        let reader = SerializedFileReader::new(open()?).map_err(|error| first_line(&error.to_string()))?;
+        let fields = reader.metadata().file_metadata().schema().get_fields();
+        return Ok(fields.iter().map(|field| field.name().to_owned()).collect());
+    }
+    let schema = if let Ok(reader) = FileReader::try_new(open()?, None) {
+        reader.schema()
+    } else {
+        let reader = StreamReader::try_new(open()?, None);
+        reader.map_err(|error| first_line(&error.to_string()))?.schema()
+    };
+    Ok(schema.fields().iter().map(|field| field.name().clone()).collect())
+}
+
+fn check_names<'a>(path: &Path, mut names: impl Iterator<Item = &'a String>) -> Result<()> {
     let mut seen = HashSet::new();
-    match schema.fields().iter().find(|field| !seen.insert(field.name())) {
+    match names.find(|name| !seen.insert(*name)) {
         None => Ok(()),
         Some(twice) => {
-            let detail = format!("column `{}` is there twice", twice.name());
+            let detail = format!("column `{}` is there twice", printable(twice));
             Err(Error::Format { path: path.to_owned(), detail })
         }
     }

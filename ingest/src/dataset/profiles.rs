@@ -4,7 +4,7 @@
 //! `late` and `label` (0, 1 or boolean), called as in the history (see [`crate::history`]): a feature with the name of one
 //! of these keeps it, and the event's own column has underscores in front.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use arrow::array::{
@@ -39,9 +39,8 @@ const OWN: [&str; 8] = ["time", "version", "score", "prediction", "latency", "er
 /// Errors: those of [`super::read`], and [`Error::Format`] without a column of times.
 pub async fn window_profiles(path: &Path, contract: &Contract) -> Result<Vec<(Window, Vec<WindowCell>)>> {
     let failed = |detail: String| Error::Format { path: path.to_owned(), detail };
-    let is_text = |column: &&contract::model::Column| column.kind == ColumnKind::String;
-    let texts = contract.schema.iter().filter(is_text).map(|column| column.name.clone());
-    let texts: BTreeSet<String> = texts.chain([own_name(contract, "version")]).collect();
+    let mut texts = super::text_columns(contract);
+    texts.insert(own_name(contract, "version"));
     let data = read_with(path, &texts).await?;
     let data = needed(data, contract).map_err(|error| failed(error.to_string()))?;
     let time = own_name(contract, "time");

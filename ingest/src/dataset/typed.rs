@@ -14,11 +14,35 @@ const SAFE: CastOptions<'static> =
 
 /// The declared type's array; values that have another type are null in it, though not in `array`.
 pub fn column(array: &ArrayRef, kind: ColumnKind) -> Result<ArrayRef> {
+    if !holds(array.data_type(), kind) {
+        return Ok(new_null_array(&data_type(kind), array.len()));
+    }
     match kind {
-        ColumnKind::Float64 => to(array, &DataType::Float64),
+        ColumnKind::Float64 | ColumnKind::String => to(array, &data_type(kind)),
         ColumnKind::Int64 => integers(array),
-        ColumnKind::Boolean => to(array, &DataType::Boolean),
-        ColumnKind::String => texts(array),
+        ColumnKind::Boolean => Ok(std::sync::Arc::new(booleans(array)?)),
+    }
+}
+
+pub fn data_type(kind: ColumnKind) -> DataType {
+    match kind {
+        ColumnKind::Float64 => DataType::Float64,
+        ColumnKind::Int64 => DataType::Int64,
+        ColumnKind::Boolean => DataType::Boolean,
+        ColumnKind::String => DataType::Utf8,
+    }
+}
+
+/// Whether a file's column of that type can hold values of the declared type. Text can hold any, since a column of CSV with
+/// one word in it is text; numbers can be booleans, which many files write as 0 and 1.
+pub fn holds(found: &DataType, kind: ColumnKind) -> bool {
+    match found {
+        DataType::Dictionary(_, values) => holds(values, kind),
+        DataType::Null => true,
+        text if text.is_string() => true,
+        DataType::Boolean => kind == ColumnKind::Boolean,
+        number if number.is_numeric() => kind != ColumnKind::String,
+        _ => false,
     }
 }
 
@@ -143,10 +167,18 @@ mod tests {
         let whole = column(&floats, ColumnKind::Int64).unwrap();
         assert_eq!(lost_rows(&floats, &whole), [1, 2]);
         let names = column(&floats, ColumnKind::String).unwrap();
+        assert_eq!(lost_rows(&floats, &names), [0, 1, 2], "a number is no text");
+        let names = texts(&floats).unwrap();
         assert_eq!(names.as_string::<i32>().iter().collect::<Vec<_>>(), [Some("3"), Some("0.5"), Some("NaN"), None]);
         assert_eq!(lost_rows(&floats, &column(&floats, ColumnKind::Float64).unwrap()), Vec::<usize>::new());
         let truths: ArrayRef = Arc::new(Int64Array::from(vec![0, 1]));
         assert_eq!(booleans(&truths).unwrap(), BooleanArray::from(vec![false, true]));
+        let counts: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+        assert_eq!(lost_rows(&counts, &column(&counts, ColumnKind::Boolean).unwrap()), [1]);
+        let days: ArrayRef = Arc::new(arrow::array::Date32Array::from(vec![1]));
+        for kind in [ColumnKind::Float64, ColumnKind::Int64, ColumnKind::Boolean, ColumnKind::String] {
+            assert_eq!(lost_rows(&days, &column(&days, kind).unwrap()), [0], "{kind:?}");
+        }
     }
 
     #[test]

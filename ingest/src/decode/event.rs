@@ -105,6 +105,7 @@ impl Event {
         let is_ours = |(pointer, text): &(Pointer, String)| match pointer.value(&self.scratch) {
             Scalar::Text(span) => self.scratch.text(span) == text,
             Scalar::Integer(value) => value.to_string() == *text,
+            Scalar::Large(value) => value.to_string() == *text,
             Scalar::Boolean(value) => value.to_string() == *text,
             _ => false,
         };
@@ -117,6 +118,7 @@ impl Event {
         match self.id.value(&self.scratch) {
             Scalar::Text(span) => self.id_text.push_str(self.scratch.text(span)),
             Scalar::Integer(value) => self.id_text.push_str(&value.to_string()),
+            Scalar::Large(value) => self.id_text.push_str(&value.to_string()),
             Scalar::Absent | Scalar::Null => {}
             other => return Err(Refusal::wrong_type("event id", &self.id.pointer, other, "text or an integer")),
         }
@@ -159,6 +161,8 @@ impl Time {
             (Scalar::Absent | Scalar::Null, _) => return Err(Refusal::missing("time", pointer)),
             (Scalar::Text(span), _) => EventTime::parse(scratch.text(span)),
             (Scalar::Integer(value), Some(unit)) => whole_micros(value, unit).map(EventTime::from_micros),
+            // Even in nanoseconds it lies behind the last time.
+            (Scalar::Large(_), Some(_)) => None,
             (Scalar::Float(value), Some(unit)) => fractional_micros(value, unit).map(EventTime::from_micros),
             (other, None) => return Err(Refusal::wrong_type("time", pointer, other, "RFC 3339 text")),
             (other, Some(_)) => return Err(Refusal::wrong_type("time", pointer, other, "a number")),
@@ -249,6 +253,7 @@ mod tests {
         for number in ["-1", "9223372036854775807", "1e300", "-1e300", "99999999999"] {
             assert_eq!(time(number, Some(TimeUnit::Seconds)), Err(Reason::TimeInvalid), "{number}");
         }
+        assert_eq!(time("9223372036854775808", Some(TimeUnit::Nanoseconds)), Err(Reason::TimeInvalid));
     }
 
     #[test]
@@ -262,6 +267,11 @@ mod tests {
         };
         assert_eq!(id("17"), id("\"17\""));
         assert_ne!(id("17"), id("18"));
+        for large in ["9223372036854775808", "18446744073709551615"] {
+            assert!(id(large).is_ok());
+            assert_eq!(id(large), id(&format!("\"{large}\"")));
+        }
+        assert_ne!(id("18446744073709551615"), id("18446744073709551614"));
         assert_eq!(id("\"\""), Err(Reason::MissingField));
         assert_eq!(id("1.5"), Err(Reason::WrongType));
         assert_eq!(event.read(br#"{"m": "other", "id": 1}"#), Decoded::OtherModel);

@@ -11,6 +11,8 @@ use super::event::{Decoded, Event, Pointer, Refusal, seconds};
 use super::tree::Tree;
 use super::visit::{Scalar, Scratch};
 
+/// 2^63 is the first double beyond 64 signed bits.
+const INTEGERS_END: f64 = 9.223_372_036_854_776e18;
 /// Longer names of versions are wrong.
 const VERSION_BYTES_LIMIT: usize = 256;
 
@@ -122,6 +124,7 @@ impl PredictionDecoder {
             Scalar::Absent | Scalar::Null => {}
             Scalar::Text(span) => self.version.push_str(self.event.scratch.text(span)),
             Scalar::Integer(value) => self.version.push_str(&value.to_string()),
+            Scalar::Large(value) => self.version.push_str(&value.to_string()),
             other => return Err(Refusal::wrong_type("version", &pointer.pointer, other, "text or an integer")),
         }
         if self.version.len() > VERSION_BYTES_LIMIT {
@@ -171,7 +174,7 @@ impl PredictionDecoder {
             Scalar::Absent | Scalar::Null | Scalar::Boolean(false) | Scalar::Integer(0) => false,
             Scalar::Text(span) => !self.event.scratch.text(span).is_empty(),
             Scalar::Float(value) => value != 0.0,
-            Scalar::Boolean(true) | Scalar::Integer(_) | Scalar::Object | Scalar::Array => true,
+            Scalar::Boolean(true) | Scalar::Integer(_) | Scalar::Large(_) | Scalar::Object | Scalar::Array => true,
         }
     }
 
@@ -181,7 +184,6 @@ impl PredictionDecoder {
         let features = &self.pointers.features;
         match features.value(scratch) {
             Scalar::Object => {}
-            Scalar::Absent | Scalar::Null if self.pointers.columns.is_empty() => {}
             Scalar::Absent | Scalar::Null => return Err(Refusal::missing("object of features", &features.pointer)),
             other => return Err(Refusal::wrong_type("value of the features", &features.pointer, other, "an object")),
         }
@@ -228,11 +230,15 @@ impl PredictionDecoder {
     pub fn refusal(&self) -> Refusal {
         let mut detail = String::new();
         for column in self.mistyped.iter().filter_map(|index| self.pointers.columns.get(*index)).take(3) {
-            let found = self.event.scratch.get(column.slot).type_name();
+            let found = self.event.scratch.get(column.slot);
             let separator = if detail.is_empty() { "" } else { "; " };
-            let expected = kind_name(column.kind);
             // Writing to a string can't fail.
-            let _ = write!(detail, "{separator}feature `{}` is {found}, where {expected} is expected", column.name);
+            let _ = write!(detail, "{separator}feature `{}` is ", column.name);
+            let _ = if column.kind == ColumnKind::Int64 && is_large(found) {
+                write!(detail, "too large for int64")
+            } else {
+                write!(detail, "{}, where {} is expected", found.type_name(), kind_name(column.kind))
+            };
         }
         if let Some(more) = self.mistyped.len().checked_sub(4) {
             let _ = write!(detail, "; and {} more", more + 1);
@@ -274,19 +280,26 @@ fn typed(value: Scalar, kind: ColumnKind, scratch: &Scratch) -> Option<Scalar> {
         | (ColumnKind::Boolean, Scalar::Boolean(_))
         | (ColumnKind::String, Scalar::Text(_)) => Some(value),
         (ColumnKind::Float64, Scalar::Integer(value)) => Some(Scalar::Float(value as f64)),
+        (ColumnKind::Float64, Scalar::Large(value)) => Some(Scalar::Float(value as f64)),
         (ColumnKind::Float64, Scalar::Text(span)) => match scratch.text(span) {
             "NaN" => Some(Scalar::Float(f64::NAN)),
             "Infinity" => Some(Scalar::Float(f64::INFINITY)),
             "-Infinity" => Some(Scalar::Float(f64::NEG_INFINITY)),
             _ => None,
         },
-        // 2^63 is the first double beyond 64-bit integers.
-        (ColumnKind::Int64, Scalar::Float(value))
-            if value.trunc() == value && value.abs() < 9.223_372_036_854_776e18 =>
-        {
+        (ColumnKind::Int64, Scalar::Float(value)) if value.trunc() == value && value.abs() < INTEGERS_END => {
             Some(Scalar::Integer(value as i64))
         }
         _ => None,
+    }
+}
+
+/// A whole number that 64 signed bits don't hold. Doubles of that size are all whole.
+fn is_large(value: Scalar) -> bool {
+    match value {
+        Scalar::Large(_) => true,
+        Scalar::Float(value) => value.abs() >= INTEGERS_END,
+        _ => false,
     }
 }
 
@@ -298,6 +311,7 @@ fn write_text(value: Scalar, scratch: &Scratch, text: &mut String) {
         Scalar::Text(span) => text.write_str(scratch.text(span)),
         Scalar::Boolean(value) => write!(text, "{value}"),
         Scalar::Integer(value) => write!(text, "{value}"),
+        Scalar::Large(value) => write!(text, "{value}"),
         Scalar::Float(value) if value.trunc() == value && value.abs() < 9e15 => write!(text, "{}", value as i64),
         Scalar::Float(value) => write!(text, "{value}"),
         Scalar::Absent | Scalar::Null | Scalar::Object | Scalar::Array => Ok(()),
@@ -307,4 +321,40 @@ fn write_text(value: Scalar, scratch: &Scratch, text: &mut String) {
 /// What is kept of a text that must not be kept: 32 hexadecimal digits.
 pub(crate) fn hashed(text: &str) -> String {
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn decoder() -> PredictionDecoder {
+        let text = "version: 1\nmodel: m\ntask: none\nsources: { predictions: { topic: p } }\n\
+                    fields: { predictions: { event_id: /id, time: /t, version: /v, prediction: /class } }\n\
+                    schema: { n: { type: int64 }, x: { type: float64 } }\nwindows: { size: 1h }\n";
+        PredictionDecoder::new(&contract::lower::contract_from_text(text, Path::new("m.yaml")).unwrap())
+    }
+
+    #[test]
+    fn i4_whole_numbers_beyond_64_signed_bits_are_ids_versions_and_doubles_but_no_int64() {
+        let mut decoder = decoder();
+        let mut decode = |n: &str| {
+            let large = u64::MAX;
+            let event = format!(
+                r#"{{"id": {large}, "t": "2026-03-01T00:00:00Z", "v": {large}, "class": {large}, "n": {n}, "x": {large}}}"#
+            );
+            let Decoded::Event(prediction) = decoder.decode(event.as_bytes()) else { panic!("{n} is refused") };
+            let refusal = prediction.is_mistyped.then(|| decoder.refusal().detail);
+            assert_eq!([decoder.event_id(), decoder.version()], ["18446744073709551615"; 2]);
+            assert_eq!(decoder.class(), Some("18446744073709551615"));
+            assert_eq!(decoder.feature(1), Scalar::Float(u64::MAX as f64));
+            refusal
+        };
+        assert_eq!(decode("9223372036854775807"), None);
+        for n in ["9223372036854775808", "18446744073709551616", "-1e300"] {
+            assert_eq!(decode(n).as_deref(), Some("feature `n` is too large for int64"), "{n}");
+        }
+        assert_eq!(decode("0.5").as_deref(), Some("feature `n` is a number, where an integer is expected"));
+    }
 }

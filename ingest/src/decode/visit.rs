@@ -17,6 +17,8 @@ pub(crate) enum Scalar {
     Null,
     Boolean(bool),
     Integer(i64),
+    /// A whole number beyond 64 signed bits: an id, if anything.
+    Large(u64),
     Float(f64),
     /// A place in [`Scratch`]'s texts.
     Text(Span),
@@ -31,7 +33,7 @@ impl Scalar {
             Self::Absent => "missing",
             Self::Null => "null",
             Self::Boolean(_) => "a boolean",
-            Self::Integer(_) => "an integer",
+            Self::Integer(_) | Self::Large(_) => "an integer",
             Self::Float(_) => "a number",
             Self::Text(_) => "text",
             Self::Object => "an object",
@@ -192,7 +194,7 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_u64<E: Error>(mut self, value: u64) -> Result<(), E> {
-        self.put(i64::try_from(value).map_or(Scalar::Float(value as f64), Scalar::Integer));
+        self.put(i64::try_from(value).map_or(Scalar::Large(value), Scalar::Integer));
         Ok(())
     }
 
@@ -318,6 +320,8 @@ mod tests {
             found
         );
         assert_eq!(read(r#"{"e": true, "b": {"d": [0, 1.5], "c": "\u00e9\n"}, "a": -5}"#).unwrap(), found);
+        let large = read(r#"{"a": 9223372036854775807, "b": {"c": 18446744073709551615}}"#).unwrap();
+        assert_eq!(large[..2], ["Integer(9223372036854775807)", "Large(18446744073709551615)"]);
     }
 
     #[test]

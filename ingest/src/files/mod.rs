@@ -109,8 +109,9 @@ impl Source {
             Some(Format::Lines) => Ok(Self::Lines(Lines::open(path)?)),
             Some(Format::Parquet) => Ok(Self::Parquet(Box::new(ParquetLines::open(path)?))),
             None => {
-                let detail = "events are read from JSON lines and Parquet files".to_owned();
-                Err(Error::Format { path: path.to_owned(), detail })
+                // By the name, as a folder's files are chosen: events of another form would all be dead letters.
+                let detail = "the name of an event file ends in .jsonl, .ndjson, .json or .parquet".to_owned();
+                Err(Error::File { path: path.to_owned(), detail })
             }
         }
     }

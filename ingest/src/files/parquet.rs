@@ -31,9 +31,8 @@ pub(super) struct ParquetLines {
 
 impl ParquetLines {
     pub fn open(path: &Path) -> Result<Self> {
-        let unreadable = |detail: String| Error::Format { path: path.to_owned(), detail };
-        let file =
-            File::open(path).map_err(|error| Error::File { path: path.to_owned(), detail: error.to_string() })?;
+        let unreadable = |detail: String| Error::File { path: path.to_owned(), detail };
+        let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| unreadable(error.to_string()))?;
         let batches = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| unreadable(error.to_string()))?;
         Ok(Self { path: path.to_owned(), batches, lines: VecDeque::new() })
@@ -43,7 +42,7 @@ impl ParquetLines {
         while self.lines.is_empty() {
             let Some(batch) = self.batches.next() else { return Ok(None) };
             let lines = batch.and_then(|batch| json_lines(&batch));
-            let lines = lines.map_err(|error| Error::Format { path: self.path.clone(), detail: error.to_string() })?;
+            let lines = lines.map_err(|error| Error::File { path: self.path.clone(), detail: error.to_string() })?;
             self.lines = lines;
         }
         Ok(self.lines.pop_front())
@@ -128,5 +127,20 @@ impl<T: Copy + std::fmt::Debug> Encoder for Floats<'_, T> {
             };
             write!(out, "\"{text}\"")
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::UInt64Array;
+
+    use super::*;
+
+    #[test]
+    fn i4_ids_beyond_64_signed_bits_keep_all_their_digits() {
+        let ids: ArrayRef = Arc::new(UInt64Array::from(vec![7, 1 << 63, u64::MAX]));
+        let lines = json_lines(&RecordBatch::try_from_iter([("id", ids)]).unwrap()).unwrap();
+        let lines: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+        assert_eq!(lines, [r#"{"id":7}"#, r#"{"id":9223372036854775808}"#, r#"{"id":18446744073709551615}"#]);
     }
 }

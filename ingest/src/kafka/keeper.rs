@@ -75,6 +75,11 @@ impl Keeper {
         self.shard.next_offset(kind)
     }
 
+    /// Profiles that the next checkpoint has to tell.
+    pub fn untold_cells(&self) -> usize {
+        self.shard.held().untold_cells
+    }
+
     /// Where a first owner began, if no record has come since.
     pub fn start(&self, kind: Kind) -> Option<i64> {
         self.starts.get(&kind).copied()

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::publication::{Counts, Outcomes, Publication};
 use crate::record::Kind;
 use crate::shard::Rows;
+use crate::shard::buffer::{LATENCY_COLUMN, VERSION_COLUMN};
 
 /// Versions of one model with a latency of their own; the rest share `other`.
 const VERSIONS_LIMIT: usize = 16;
@@ -95,9 +96,9 @@ impl Metrics {
     /// Counts the latencies of accepted predictions, where they state one.
     pub fn latencies(&self, model: &str, rows: &[Rows]) {
         for rows in rows.iter().filter(|rows| rows.kind == Kind::Prediction) {
-            let latency =
-                rows.batch.column_by_name("latency").and_then(|column| column.as_primitive_opt::<Float64Type>());
-            let versions = rows.batch.column_by_name("version").and_then(|column| cast(column, &DataType::Utf8).ok());
+            let column = |place: usize| rows.batch.columns().get(place);
+            let latency = column(LATENCY_COLUMN).and_then(|column| column.as_primitive_opt::<Float64Type>());
+            let versions = column(VERSION_COLUMN).and_then(|column| cast(column, &DataType::Utf8).ok());
             let (Some(latency), Some(versions)) = (latency, versions) else { continue };
             if latency.null_count() == latency.len() {
                 continue;

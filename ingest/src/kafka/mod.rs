@@ -63,11 +63,11 @@ pub async fn run(
 fn failed(doing: impl Into<String>) -> impl FnOnce(KafkaError) -> Error {
     let doing = doing.into();
     move |error| {
-        let detail = match error {
-            KafkaError::ClientConfig(_, _, key, _) => format!("librdkafka refuses the setting `{key}` or its value"),
-            other => other.to_string(),
-        };
-        Error::Kafka { doing, detail }
+        match error {
+            // The library's own message has the value, which may be a secret.
+            KafkaError::ClientConfig(_, _, key, _) => Error::Setting { key },
+            other => Error::Kafka { doing, detail: other.to_string() },
+        }
     }
 }
 

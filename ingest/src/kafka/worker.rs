@@ -31,6 +31,8 @@ use crate::shard::Identity;
 const BATCH_RECORDS: usize = 1_000;
 /// A checkpoint is due when one partition has given so much since the last: what is held for the history stays bounded.
 const CHECKPOINT_BYTES: usize = 64 << 20;
+/// It is due as well when publications hold so many profiles: labels of many windows revise each of them again and again.
+const CHECKPOINT_CELLS: usize = 4_096;
 /// At the end of the log it is due earlier: producers may be waiting for it. (The demo's broker keeps 5 MiB a partition,
 /// so its producer runs at most 4 MiB ahead of the committed offsets.)
 const CAUGHT_UP_BYTES: usize = 1 << 20;
@@ -232,7 +234,12 @@ impl<'a> Worker<'a> {
 
     /// A partition that has been at its end for long holds the others back no longer.
     fn watch_idleness(&mut self) -> Result<()> {
-        for source in &mut self.sources {
+        // One that must wait for the others isn't silent: what it has was not looked for.
+        let waits: Vec<bool> = (0..self.sources.len()).map(|place| !self.may_read(place)).collect();
+        for (source, waits) in self.sources.iter_mut().zip(waits) {
+            if waits {
+                source.heard = Instant::now();
+            }
             if source.position.at_end && !source.is_idle && source.heard.elapsed() >= self.shared.idle {
                 source.is_idle = true;
                 self.is_dirty = true;
@@ -252,6 +259,7 @@ impl<'a> Worker<'a> {
         let has_caught_up = self.sources.iter().any(|source| source.position.at_end && source.bytes >= CAUGHT_UP_BYTES);
         since >= self.shared.checkpoint_every
             || most >= CHECKPOINT_BYTES
+            || self.keepers.iter().map(Keeper::untold_cells).sum::<usize>() >= CHECKPOINT_CELLS
             || (has_caught_up && since >= SHORTEST.min(self.shared.checkpoint_every))
     }
 

@@ -230,7 +230,7 @@ impl Batch {
         Ok(Outputs { rows: rows.len() as u64, scores, classes })
     }
 
-    /// The history's rows; None if there are none. Columns that must not be kept are left out or hashed.
+    /// The history's rows, the event's own columns first ([`VERSION_COLUMN`], [`LATENCY_COLUMN`]); None if there are none. Columns that must not be kept are left out or hashed.
     pub fn into_history(self, contract: &Contract) -> Result<Option<Rows>> {
         let late: BooleanArray = self.cells.iter().map(|cell| Some(cell.is_none())).collect();
         let mut columns: Vec<(String, ArrayRef)> = vec![
@@ -260,6 +260,10 @@ impl Batch {
         rows(Kind::Prediction, columns, &self.times, &self.offsets)
     }
 }
+
+/// Where a prediction's version and latency stand in [`Rows`]: by place, since a feature may have either name.
+pub(crate) const VERSION_COLUMN: usize = 2;
+pub(crate) const LATENCY_COLUMN: usize = 5;
 
 /// The rows of an array; without a copy where they are neighbours.
 fn select(array: &ArrayRef, rows: &[u32]) -> Result<ArrayRef> {

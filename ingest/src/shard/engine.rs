@@ -66,6 +66,7 @@ pub struct Shard {
     pub(super) letters: Vec<DeadLetter>,
     letter_bytes: usize,
     pub(super) publications: Vec<Publication>,
+    pub(super) untold_cells: usize,
     keeps_history: bool,
     rows: Vec<Rows>,
     /// Used again for each row.
@@ -102,6 +103,7 @@ impl Shard {
             letters: Vec::new(),
             letter_bytes: 0,
             publications: Vec::new(),
+            untold_cells: 0,
             rows: Vec::new(),
             segments: Vec::new(),
             text: String::new(),
@@ -277,6 +279,7 @@ impl Shard {
 
     /// What is to be told, in order, since the last call: one publication whenever windows changed their phase.
     pub fn take_publications(&mut self) -> Vec<Publication> {
+        self.untold_cells = 0;
         std::mem::take(&mut self.publications)
     }
 
@@ -307,7 +310,12 @@ impl Shard {
     }
 
     pub fn held(&self) -> Held {
-        Held { rows: self.join.len(), waiting_labels: self.waiting.len(), windows: self.windows.len() }
+        Held {
+            rows: self.join.len(),
+            waiting_labels: self.waiting.len(),
+            windows: self.windows.len(),
+            untold_cells: self.untold_cells,
+        }
     }
 
     pub(super) fn stream(&self, kind: Kind) -> &Stream {

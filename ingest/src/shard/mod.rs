@@ -69,4 +69,6 @@ pub struct Held {
     /// Labels whose prediction hasn't come.
     pub waiting_labels: usize,
     pub windows: usize,
+    /// Profiles in publications that were not taken yet.
+    pub untold_cells: usize,
 }

@@ -269,6 +269,7 @@ impl Shard {
     }
 
     pub(super) fn publish(&mut self, parts: Vec<WindowPart>) {
+        self.untold_cells += parts.iter().map(|part| part.cells.len()).sum::<usize>();
         let publication = self.next_publication(parts);
         self.publications.push(publication);
     }

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, Float64Type, Int64Type, TimeUnit};
 use contract::{Contract, EventTime};
 use datafusion::logical_expr::{ident, lit};
 use ingest::dataset::{read, window_profiles};
@@ -168,6 +168,59 @@ async fn every_format_gives_the_same_rows() {
 }
 
 #[tokio::test]
+async fn d3_json_columns_have_the_type_of_all_their_rows() {
+    let lines = [
+        r#"{"whole": 1, "mixed": 1, "odd": 1.5, "flag": true, "list": [1], "object": {"a": 1}, "named": 2, "none": null}"#,
+        r#"{"whole": -2, "mixed": 0.5, "odd": "x", "flag": null, "object": {"b": []}, "named": "NaN", "late": "ü"}"#,
+        r#"{"odd": {"a": [1, "b"]}, "odd": true, "list": [], "whole": 9}"#,
+    ];
+    let folder = folder(&[
+        ("rows.jsonl", &format!("\u{feff}{}\r\n\n", lines.join("\r\n"))),
+        ("rows.json", &format!("\u{feff} [{}]\n", lines.join(",\n"))),
+    ]);
+    for name in ["rows.jsonl", "rows.json"] {
+        let batch = batch(&folder.path().join(name)).await;
+        let schema = batch.schema();
+        let types: Vec<_> = schema.fields().iter().map(|field| (field.name().as_str(), field.data_type())).collect();
+        let list = DataType::List(Arc::new(Field::new_list_field(DataType::Null, true)));
+        let expected = [
+            ("whole", &DataType::Int64),
+            ("mixed", &DataType::Float64),
+            ("odd", &DataType::Utf8),
+            ("flag", &DataType::Boolean),
+            ("list", &list),
+            ("object", &DataType::Struct(Fields::empty())),
+            ("named", &DataType::Float64),
+            ("none", &DataType::Null),
+            ("late", &DataType::Utf8),
+        ];
+        assert_eq!(types, expected, "{name}");
+        let odd = batch.column(2).as_string::<i32>().iter().flatten().collect::<Vec<_>>();
+        assert_eq!(odd, ["1.5", "x", "true"], "of a key that is there twice the last value counts");
+        let counts: Vec<usize> = batch.columns().iter().map(Array::logical_null_count).collect();
+        assert_eq!(counts, [0, 1, 0, 2, 1, 1, 1, 3, 2], "{name}");
+        assert!(batch.column(6).as_primitive::<Float64Type>().value(1).is_nan());
+    }
+}
+
+#[tokio::test]
+async fn d3_json_has_a_limit_of_keys_and_many_batches() {
+    let keys: Vec<String> = (0..10_001).map(|number| format!("\"k{number}\": 1")).collect();
+    let rows = "{\"x\": 1}\n".repeat(20_000);
+    let folder = folder(&[
+        ("wide.jsonl", &format!("{{{}}}\n", keys.join(","))),
+        ("long/a.jsonl", &rows),
+        ("long/b.jsonl", &rows),
+    ]);
+    assert!(refusal(folder.path().join("wide.jsonl")).await.contains("more than 10000 different keys"));
+    std::fs::write(folder.path().join("line.jsonl"), " ".repeat(16 << 20)).unwrap();
+    assert!(refusal(folder.path().join("line.jsonl")).await.contains("line 1 is longer than 16 MiB"));
+    let long = batch(&folder.path().join("long")).await;
+    assert_eq!(long.num_rows(), 40_000);
+    assert_eq!(long.column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>(), 40_000);
+}
+
+#[tokio::test]
 async fn a_folder_is_one_data_set() {
     let folder = folder(&[
         ("b/dt=2013-01-02/two.csv", "x\n2.5\n"),
@@ -209,11 +262,30 @@ async fn e1_files_that_are_no_data_say_why() {
         ("lies.parquet", "a,b\n1,2\n"),
         ("table.xlsx", "PK\u{3}\u{4}"),
         ("rows.tsv", "a\tb\n"),
-        ("broken.jsonl", "{\"a\": 1}\n{\"a\": \n"),
+        ("broken.jsonl", "{\"a\": 1}\n\n{\"a\": \n"),
+        ("words.jsonl", "{\"a\": 1}\n{\"a\": oops}\n"),
+        ("numbers.jsonl", "{\"a\": 1}\n17\n"),
+        ("broken.json", "[{\"a\": 1},\n{\"a\": 1}\n"),
+        ("after.json", "[{\"a\": 1}]\n]"),
+        ("short.csv", "a,b,c\n1,2,3\n1\n"),
+        ("open.csv", "a,b\n1,x\n2,\"y\n3,z\n4,z\n"),
+        ("reopened.csv", "a,b\n1,x\n2,\"y\n3,\"z\"\n4,z\n"),
+        ("semicolons.csv", "a;b\n1;2\n"),
+        ("tabs.csv", "a\tb\n1\t2\n"),
+        ("mixed/a.csv", "a\n1\n"),
+        ("mixed/b.jsonl", "{}\n"),
+        ("evil.csv", "\u{1b}[2J,\u{1b}[2J\n1,2\n"),
         ("nothing/README.md", "no data"),
     ]);
     std::fs::write(folder.path().join("latin.csv"), b"a\nM\xfcller\n").unwrap();
     std::fs::write(folder.path().join("cut.parquet"), b"PAR1 and no more").unwrap();
+    let one = || Arc::new(Int64Array::from(vec![1])) as ArrayRef;
+    write_parquet(&folder.path().join("same.parquet"), vec![("x", one()), ("x", one())]);
+    let same = RecordBatch::try_from_iter(vec![("x", one()), ("x", one())]).unwrap();
+    let file = std::fs::File::create(folder.path().join("stream.arrow")).unwrap();
+    let mut writer = arrow::ipc::writer::StreamWriter::try_new(file, &same.schema()).unwrap();
+    writer.write(&same).unwrap();
+    writer.finish().unwrap();
     for (name, part) in [
         ("missing.csv", "No such file"),
         ("empty.csv", "0 bytes"),
@@ -223,7 +295,20 @@ async fn e1_files_that_are_no_data_say_why() {
         ("lies.parquet", "does not begin as Parquet"),
         ("table.xlsx", "compressed"),
         ("rows.tsv", "neither its name nor its content"),
-        ("broken.jsonl", "JSON"),
+        ("broken.jsonl", "line 3: the JSON ends too early"),
+        ("words.jsonl", "line 2: malformed JSON"),
+        ("numbers.jsonl", "line 2: no JSON object"),
+        ("broken.json", "line 3: the JSON ends too early"),
+        ("after.json", "line 2: malformed JSON"),
+        ("short.csv", "line 3: 1 value where the header has 3"),
+        ("open.csv", "line 3: a quote opens there and never ends"),
+        ("reopened.csv", "line 3: a quote opens there and doesn't end where its value does"),
+        ("semicolons.csv", "it has one column `a;b`: is `;` the separator?"),
+        ("tabs.csv", "it has one column `a\\tb`: is `\\t` the separator?"),
+        ("mixed", "a.csv is CSV, "),
+        ("evil.csv", "column `\\u{1b}[2J` is there twice"),
+        ("same.parquet", "column `x` is there twice"),
+        ("stream.arrow", "column `x` is there twice"),
         ("cut.parquet", "Parquet"),
         ("nothing", "no data files"),
     ] {

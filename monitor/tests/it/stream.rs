@@ -17,6 +17,9 @@ pub const MODEL: &str = "flights";
 /// Rows of a window.
 const ROWS: u32 = 400;
 
+pub const COLUMNS: &str = "  temp: { type: float64, unit: fahrenheit, source: weather }
+  origin: { type: string }";
+
 pub const RULES: &str = r#"
 groups:
   - name: all
@@ -35,6 +38,11 @@ groups:
 
 /// The contract; `maturity` as in YAML.
 pub fn contract(maturity: &str) -> Arc<Contract> {
+    contract_with(maturity, COLUMNS, "{ inputs: { trailing: 28d }, outputs: training, performance: training }")
+}
+
+/// The columns and the baseline are YAML as well.
+pub fn contract_with(maturity: &str, columns: &str, baseline: &str) -> Arc<Contract> {
     let text = format!(
         "
 version: 1
@@ -48,11 +56,10 @@ fields:
   predictions: {{ event_id: /id, time: /time, version: /version, features: /features, score: /score }}
   labels: {{ event_id: /id, time: /time, label: /late }}
 schema:
-  temp: {{ type: float64, unit: fahrenheit, source: weather }}
-  origin: {{ type: string }}
+{columns}
 segments: [ origin ]
 windows: {{ size: 1d, lateness: 1h, maturity: {maturity} }}
-baseline: {{ inputs: {{ trailing: 28d }}, outputs: training, performance: training }}
+baseline: {baseline}
 retrain: {{ cool_down: 14d }}
 "
     );
@@ -61,19 +68,29 @@ retrain: {{ cool_down: 14d }}
 }
 
 /// What a day is like.
+#[expect(clippy::struct_excessive_bools, reason = "independent of each other")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Day {
     /// The weather feed sends Celsius.
     pub celsius: bool,
     /// The truth has moved away from the model.
     pub decayed: bool,
+    /// Temperatures and scores are far from what they were.
+    pub shifted: bool,
+    /// No temperature is a finite number.
+    pub infinite: bool,
+    /// Too few predictions to be judged.
+    pub sparse: bool,
     /// No predictions at all, so no window.
     pub silent: bool,
 }
 
-pub const FINE: Day = Day { celsius: false, decayed: false, silent: false };
+pub const FINE: Day =
+    Day { celsius: false, decayed: false, shifted: false, infinite: false, sparse: false, silent: false };
 pub const CELSIUS: Day = Day { celsius: true, ..FINE };
 pub const DECAYED: Day = Day { decayed: true, ..FINE };
+pub const SHIFTED: Day = Day { shifted: true, ..FINE };
+pub const SPARSE: Day = Day { sparse: true, ..FINE };
 pub const SILENT: Day = Day { silent: true, ..FINE };
 
 pub fn window(day: usize) -> Window {
@@ -146,25 +163,29 @@ fn wobble(index: usize, stride: usize) -> f64 {
 fn cell(contract: &Contract, index: usize, day: Day, is_labelled: bool, segment: &str) -> WindowCell {
     let is_whole = segment.is_empty();
     let mut profile = if is_whole { WindowProfile::for_contract(contract) } else { WindowProfile::for_segment() };
-    profile.rows = u64::from(ROWS);
-    let rows = || (0..ROWS).map(|row| f64::from(row) / f64::from(ROWS));
-    if is_whole {
-        let fahrenheit = rows().map(|place| 60.0 + 2.0 * wobble(index, 7) + 20.0 * (place - 0.5));
-        let temps = fahrenheit.map(|value| if day.celsius { (value - 32.0) / 1.8 } else { value });
-        match &mut profile.columns[0] {
-            ColumnProfile::Numeric(temp) => temp.update_values(temps),
-            ColumnProfile::Categorical(_) => panic!("temp is a number"),
-        }
-        match &mut profile.columns[1] {
-            ColumnProfile::Categorical(origin) => {
-                origin.add("EWR", u64::from(ROWS) / 2 + (index % 5) as u64);
-                origin.add("JFK", u64::from(ROWS) / 2 - (index % 5) as u64);
+    let count = if day.sparse { 10 } else { ROWS };
+    profile.rows = u64::from(count);
+    let rows = || (0..count).map(|row| f64::from(row) / f64::from(count));
+    let times = if day.shifted { 100.0 } else { 1.0 };
+    for (column, values) in contract.schema.iter().zip(&mut profile.columns) {
+        match values {
+            ColumnProfile::Numeric(temp) => {
+                let fahrenheit = rows().map(|place| 60.0 + 2.0 * wobble(index, 7) + 20.0 * (place - 0.5));
+                let temps = fahrenheit.map(|value| if day.celsius { (value - 32.0) / 1.8 } else { value * times });
+                let temps = temps.map(|value| if day.infinite { f64::INFINITY } else { value });
+                temp.update_values(temps);
             }
-            ColumnProfile::Numeric(_) => panic!("origin is text"),
+            ColumnProfile::Categorical(origin) => {
+                assert_eq!(column.name, "origin");
+                let more = if day.sparse { 0 } else { (index % 5) as u64 };
+                origin.add("EWR", u64::from(count) / 2 + more);
+                origin.add("JFK", u64::from(count) / 2 - more);
+            }
         }
     }
-    profile.score.update_values(rows().map(|place| 0.2 + 0.2 * place + 0.01 * wobble(index, 3)));
-    profile.performance.add_predictions(u64::from(ROWS));
+    let lift = if day.shifted { 0.5 } else { 0.01 * wobble(index, 3) };
+    profile.score.update_values(rows().map(|place| 0.2 + 0.2 * place + lift));
+    profile.performance.add_predictions(u64::from(count));
     if is_labelled {
         let share = if day.decayed { 0.8 } else { 0.3 } + 0.02 * wobble(index, 5);
         for place in rows() {

@@ -3,8 +3,10 @@
 use contract::{Fault, Severity, Subject};
 use store::{FindingFilter, Store, WindowFilter};
 
-use crate::story::{alerts, retrainings};
-use crate::stream::{CELSIUS, DECAYED, Day, FINE, MODEL, contract, play, publications, window};
+use crate::story::{alerts, retrainings, told};
+use crate::stream::{
+    CELSIUS, COLUMNS, DECAYED, Day, FINE, MODEL, SPARSE, contract, contract_with, play, publications, window,
+};
 
 #[tokio::test]
 async fn t5_faulty_windows_are_quarantined_and_stay_out_of_the_baseline() {
@@ -89,4 +91,35 @@ async fn t5_a_second_decay_within_the_cool_down_is_refused() {
     assert_eq!(retrainings(&journal), ["PerformanceDecay requested", "PerformanceDecay vetoed"]);
     let rows = store.retrainings(MODEL, 9).await.unwrap();
     assert!(rows[0].reason.starts_with("cool-down of 14d runs until 2013-02-03"), "{}", rows[0].reason);
+}
+
+#[tokio::test]
+async fn t5_a_fault_outlasts_a_span_of_eight_windows() {
+    let contract = contract_with("6h", COLUMNS, "{ inputs: { trailing: 8d }, outputs: { trailing: 8d } }");
+    let days: Vec<_> = std::iter::repeat_n(FINE, 12).chain([CELSIUS; 12]).chain([FINE; 2]).collect();
+    let publications = publications(&contract, &days);
+    let store = Store::in_memory().await.unwrap();
+    let journal = play(&store, &contract, &publications).await;
+    assert_eq!(alerts(&journal), ["2013-01-13 PipelineFault firing", "2013-01-25 PipelineFault resolved"]);
+    // With a restart before every publication as well: it reads the windows that the span has left behind.
+    let restarted = Store::in_memory().await.unwrap();
+    for publication in &publications {
+        play(&restarted, &contract, std::slice::from_ref(publication)).await;
+    }
+    assert_eq!(told(&restarted).await, told(&store).await);
+}
+
+#[tokio::test]
+async fn t5_a_window_too_small_to_judge_lifts_no_veto() {
+    let store = Store::in_memory().await.unwrap();
+    let contract = contract("6h");
+    let few = Day { sparse: true, ..CELSIUS };
+    let days: Vec<_> = std::iter::repeat_n(FINE, 16).chain([CELSIUS, few]).collect();
+    let publications = publications(&contract, &[days.as_slice(), &[FINE, SPARSE]].concat());
+    let vetoed = async || store.progress(MODEL, "standing").await.unwrap().unwrap().contains("unit_change");
+    // Two publications a day.
+    play(&store, &contract, &publications[..36]).await;
+    assert!(vetoed().await);
+    play(&store, &contract, &publications[36..]).await;
+    assert!(!vetoed().await);
 }

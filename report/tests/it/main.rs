@@ -7,3 +7,4 @@ mod odd_files;
 mod performance;
 mod shape;
 mod text;
+mod types;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use contract::Severity;
 use report::{Class, Options, compare};
 use serde_json::Value;
 
@@ -148,6 +149,31 @@ async fn d3_three_hundred_columns() {
 }
 
 #[tokio::test]
+async fn d3_a_side_without_rows_is_said_and_critical() {
+    let folder = data::folder();
+    let full = csv(folder.path(), "full.csv", &HEADER, rows(500));
+    let empty = csv(folder.path(), "empty.csv", &HEADER, rows(0));
+    for (reference, current, severity, words) in [
+        (&full, &empty, Severity::Critical, "the current data has no rows"),
+        (&empty, &full, Severity::Critical, "the reference has no rows"),
+        (&empty, &empty, Severity::None, "neither data set has rows"),
+    ] {
+        let report = data::report_of(reference, current).await;
+        assert_eq!(report.worst(), severity, "{words}");
+        let sentence = format!("Nothing could be compared: {words}.");
+        assert_eq!(data::json(&report)["reason"], sentence);
+        let text = report::text::render(&report);
+        assert!(text.contains(&sentence) && !text.contains("No column drifted"), "{text}");
+    }
+    let few = csv(folder.path(), "few.csv", &["day"], vec![vec!["2026-01-01".to_owned()]]);
+    let report = data::report_of(&few, &few).await;
+    assert_eq!(data::json(&report)["reason"], "No column was judged.");
+    assert!(report::text::render(&report).starts_with("1 row in the reference, 1 in the current data, 1 column."));
+    let report = data::json(&data::report_of(&full, &full).await);
+    assert!(report.get("reason").is_none() && report["severity"] == "none");
+}
+
+#[tokio::test]
 async fn a_column_that_is_gone_is_critical_and_a_new_one_is_no_concern() {
     let folder = data::folder();
     let reference = csv(folder.path(), "reference.csv", &HEADER, rows(400));
@@ -156,6 +182,43 @@ async fn a_column_that_is_gone_is_critical_and_a_new_one_is_no_concern() {
     assert_eq!(column(&report, "colour")["severity"], "critical");
     assert_eq!(column(&report, "colour")["explanation"], "colour is missing from the current data.");
     assert_eq!(report["drifted_columns"], serde_json::json!(["colour"]));
+    assert_eq!(report["severity"], "critical");
+    let new = column(&report, "color");
+    assert_eq!(new["severity"], "info");
+    assert_eq!(new["explanation"], "color is new: only the current data has it.");
+    assert_eq!(new["missing"], serde_json::json!({ "reference": null, "current": 0.0 }));
+}
+
+#[tokio::test]
+async fn names_that_differ_in_capitals_alone_are_pointed_at() {
+    let folder = data::folder();
+    let reference = csv(folder.path(), "reference.csv", &HEADER, rows(400));
+    let renamed = csv(folder.path(), "current.csv", &["amount", "Colour"], rows(400));
+    let report = checked(&reference, &renamed).await;
+    let explanation = &column(&report, "colour")["explanation"];
+    assert_eq!(explanation, "colour is missing from the current data; there is `Colour`.");
+    let upper = csv(folder.path(), "upper.csv", &["AMOUNT", "COLOUR"], rows(10));
+    let error = compare(&reference, &upper, Options::default()).await.unwrap_err().to_string();
+    assert!(error.contains("amount, colour") && error.contains("AMOUNT, COLOUR"), "{error}");
+}
+
+#[tokio::test]
+async fn d3_what_a_terminal_would_obey_is_escaped() {
+    let folder = data::folder();
+    let header = ["\u{1b}[2Jamount", "col\u{202e}our"];
+    let evil = |reds: usize| {
+        let value = move |row: usize| if row < reds { "\u{1b}[31mred" } else { "\u{9b}31mblue\u{200f}" };
+        (0..500).map(move |row| vec!["1".to_owned(), value(row).to_owned()])
+    };
+    let reference = csv(folder.path(), "reference.csv", &header, evil(250));
+    let current = csv(folder.path(), "current.csv", &header, evil(100));
+    let report = data::report_of(&reference, &current).await;
+    let text = report::text::render(&report);
+    assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\u{200f}']), "{text}");
+    assert!(text.contains("\\u{1b}[2Jamount") && text.contains("\\u{9b}31mblue"), "{text}");
+    let other = csv(folder.path(), "other.csv", &["x"], vec![vec!["1".to_owned()]]);
+    let error = compare(&reference, &other, Options::default()).await.unwrap_err().to_string();
+    assert!(!error.contains('\u{1b}') && error.contains("\\u{1b}[2Jamount"), "{error}");
 }
 
 #[tokio::test]

@@ -106,7 +106,10 @@ async fn without_scores_and_labels_there_are_no_figures() {
     let folder = data::folder();
     let file = csv(folder.path(), "data.csv", &["amount"], (0..50).map(|row| vec![row.to_string()]));
     let report = data::json(&data::report_of(&file, &file).await);
-    assert_eq!(report["performance"], serde_json::json!({ "reference": {}, "current": {} }));
+    let nothing = serde_json::json!({ "reference": null, "current": null });
+    assert_eq!(report["performance"]["reference"], serde_json::json!({}));
+    assert_eq!(report["performance"]["current"], serde_json::json!({}));
+    assert_eq!(report["performance"]["reasons"], nothing, "nobody expects figures");
 }
 
 #[tokio::test]
@@ -116,4 +119,55 @@ async fn a_label_that_is_no_class_or_a_score_that_is_no_probability_gives_no_fig
     let file = csv(folder.path(), "data.csv", &header, (0..50).map(|row| vec![row.to_string(), (row % 5).to_string()]));
     let report = data::json(&data::report_of(&file, &file).await);
     assert_eq!(report["performance"]["current"], serde_json::json!({}));
+    let reason = report["performance"]["reasons"]["current"].as_str().unwrap();
+    assert!(reason.starts_with("48 of the 50 rows"), "{reason}");
+}
+
+/// Whatever is wrong with a few rows costs these rows, and is said.
+#[tokio::test]
+async fn d3_rows_that_are_of_no_use_are_skipped_and_counted() {
+    let folder = data::folder();
+    let good = scored(6, 400, 0.8);
+    let mut rows: Vec<Vec<String>> = cells(&good);
+    let odd = [("NaN", "1"), ("1.0001", "0"), ("-0.5", "0"), ("0.5", "2"), ("0.5", "fraud"), ("high", "1")];
+    rows.extend(odd.map(|(score, label)| vec!["1".to_owned(), score.to_owned(), label.to_owned()]));
+    // Without a score or a label, a row is no part of it.
+    rows.extend(
+        [("", "1"), ("0.5", ""), ("0.5", "NaN")].map(|(s, l)| vec!["1".to_owned(), s.to_owned(), l.to_owned()]),
+    );
+    let header = ["amount", "score", "label"];
+    let reference = csv(folder.path(), "reference.csv", &header, cells(&good));
+    let current = csv(folder.path(), "current.csv", &header, rows);
+    let report = data::report_of(&reference, &current).await;
+    let performance = &data::json(&report)["performance"];
+    assert_eq!(performance["skipped"], serde_json::json!({ "reference": 0, "current": 6 }));
+    assert_eq!(performance["current"], performance["reference"], "the same rows count");
+    assert!((performance["current"]["log_loss"].as_f64().unwrap() - log_loss(&good)).abs() < 2e-3);
+    let text = report::text::render(&report);
+    assert!(text.contains("Performance leaves out 6 rows of the current data"), "{text}");
+}
+
+#[tokio::test]
+async fn d3_a_side_without_figures_says_why() {
+    let folder = data::folder();
+    let header = ["amount", "score", "label"];
+    let reference = csv(folder.path(), "reference.csv", &header, cells(&scored(7, 100, 1.0)));
+    let unlabelled =
+        csv(folder.path(), "unlabelled.csv", &["amount", "score"], vec![vec!["1".to_owned(), "0.5".to_owned()]]);
+    let waiting =
+        csv(folder.path(), "waiting.csv", &header, vec![vec!["1".to_owned(), "0.5".to_owned(), String::new()]]);
+    let nested = folder.path().join("nested.jsonl");
+    std::fs::write(&nested, "{\"amount\": 1, \"score\": [0.5], \"label\": 1}\n").unwrap();
+    for (current, reason) in [
+        (&unlabelled, "there is no column `label`"),
+        (&waiting, "no row has both a score and a label"),
+        (&nested, "the column `score` is list"),
+    ] {
+        let report = data::report_of(&reference, current).await;
+        let performance = &data::json(&report)["performance"];
+        assert_eq!(performance["reasons"], serde_json::json!({ "reference": null, "current": reason }));
+        assert!(performance["reference"]["log_loss"].is_number());
+        let text = report::text::render(&report);
+        assert!(text.contains(&format!("No performance of the current data: {reason}.")), "{text}");
+    }
 }

@@ -35,6 +35,7 @@ async fn the_keys_are_those_of_the_interface() {
         "rows",
         "schema_version",
         "seconds",
+        "severity",
     ];
     assert_eq!(found, expected);
     assert_eq!(report["schema_version"], 1);

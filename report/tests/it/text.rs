@@ -45,3 +45,13 @@ async fn the_text_of_two_empty_files() {
     let empty = csv(folder.path(), "empty.csv", &["amount"], Vec::new());
     insta::assert_snapshot!(report::text::render(&data::report_of(&empty, &empty).await));
 }
+
+/// Doubles end at 5e-324, and a p-value below that is 0.
+#[tokio::test]
+async fn a_p_value_too_small_for_a_number_is_no_zero() {
+    let folder = data::folder();
+    let reference = csv(folder.path(), "reference.csv", &["amount"], std::iter::repeat_n(vec!["1".to_owned()], 20_000));
+    let current = csv(folder.path(), "current.csv", &["amount"], std::iter::repeat_n(vec!["2".to_owned()], 20_000));
+    let text = report::text::render(&data::report_of(&reference, &current).await);
+    assert!(text.contains("p < 1e-300") && !text.contains("0e0"), "{text}");
+}

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use contract::Severity;
+use contract::{Severity, printable};
 
 use crate::notification::{Evidence, Notification, NotificationKind};
 use crate::template::{cut, figure};
@@ -12,7 +12,7 @@ const SUBJECT_LIMIT: usize = 120;
 /// Annotations that are told in a place of their own.
 const PLACED: [&str; 6] = ["summary", "explanation", "feature", "fault", "version", "resolution"];
 
-/// The parts of a letter, in order.
+/// The parts of a letter, in order. Names that come from the data are printable.
 struct Letter {
     title: String,
     summary: String,
@@ -31,8 +31,7 @@ pub fn subject(notification: &Notification) -> String {
     let segment = if notification.segment.is_empty() { String::new() } else { format!(" in {}", notification.segment) };
     let feature = if notification.feature.is_empty() { String::new() } else { format!(" of {}", notification.feature) };
     let subject = format!("[{mark}] {}: {}{feature}{segment}", notification.model, notification.rule);
-    let subject: String = subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    cut(&subject, SUBJECT_LIMIT)
+    cut(&printable(&subject), SUBJECT_LIMIT)
 }
 
 /// The letter as plain text.
@@ -103,8 +102,10 @@ fn letter(notification: &Notification) -> Letter {
     facts.extend(others.into_iter().map(|(name, value)| (capitalized(name), value.clone())));
     let mut links: Vec<_> = links.into_iter().map(|(name, value)| (capitalized(name), value.clone())).collect();
     links.extend(notification.page.iter().map(|page| ("Page".to_owned(), page.clone())));
-    let evidence = notification.evidence.iter().map(evidence_line).collect();
-    Letter { title, summary, facts, evidence, retraining: retraining(notification), links }
+    let shown = |text: String| printable(&text).into_owned();
+    let evidence = notification.evidence.iter().map(|evidence| shown(evidence_line(evidence))).collect();
+    let retraining = retraining(notification).map(shown);
+    Letter { title: shown(title), summary, facts, evidence, retraining, links }
 }
 
 fn facts(notification: &Notification) -> Vec<(String, String)> {
@@ -125,7 +126,7 @@ fn facts(notification: &Notification) -> Vec<(String, String)> {
         ("Version", annotation("version")),
         ("Owner", notification.owner.clone()),
     ];
-    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), printable(&value?).into_owned()))).collect()
 }
 
 /// "warning: log_loss is 0.9 …"; where there is no explanation, the figures alone.

@@ -41,6 +41,8 @@ pub struct Test {
     pub requirement: Requirement,
     /// Where it stands in the condition's text, in characters from 0.
     pub offset: usize,
+    /// Where the column stands that it names; the same as `offset` when it names none.
+    pub feature_offset: usize,
 }
 
 /// What a test looks at.

@@ -4,7 +4,7 @@ use contract::Severity;
 use contract::yaml::nearest;
 
 use super::lexer::{Token, TokenKind, tokens};
-use super::vocabulary::{FAULTS, METRICS, QUALITY, QUANTITIES, TESTED_METRIC};
+use super::vocabulary::{FAULTS, LATER_FAULTS, METRICS, QUALITY, QUANTITIES, TESTED_METRIC};
 use super::{Condition, Known, Operator, Quantity, Requirement, Target, Test};
 
 /// Characters of a condition.
@@ -160,7 +160,10 @@ impl Parser {
         let arguments = self.arguments()?;
         let quantity = quantity(name, token.offset, &arguments)?;
         let requirement = self.requirement(&quantity, token.offset)?;
-        Ok(Test { quantity, requirement, offset: token.offset })
+        // A column is always the last argument.
+        let feature = quantity.feature().and(arguments.last());
+        let feature_offset = feature.map_or(token.offset, |argument| argument.offset);
+        Ok(Test { quantity, requirement, offset: token.offset, feature_offset })
     }
 
     /// What stands in the parentheses; empty when there are none.
@@ -297,6 +300,11 @@ fn fault(argument: Option<&Token>) -> Result<Quantity, SyntaxError> {
     let (name, _) = word(argument);
     if name == "any" {
         return Ok(Quantity::Fault(None));
+    }
+    if LATER_FAULTS.iter().any(|fault| fault.name() == name) {
+        let message = format!("the fault `{name}` is not supported yet: nothing looks for it");
+        let hint = format!("there are: {}", FAULTS.map(contract::Fault::name).join(", "));
+        return Err(SyntaxError::new(argument.offset, message).with_hint(hint));
     }
     let known = FAULTS.iter().find(|fault| fault.name() == name);
     known.map(|fault| Quantity::Fault(Some(*fault))).ok_or_else(|| {
@@ -450,6 +458,13 @@ mod tests {
         assert_eq!(shown("drift(a) > info"), "drift(a) >= warning");
         assert_eq!(shown("drift( 'a \"b' )≥warning"), "drift(\"a \\\"b\") >= warning");
         assert_eq!(shown("volume or fault"), "volume >= warning or fault(any)");
+    }
+
+    #[test]
+    fn e1_a_column_has_a_place_of_its_own() {
+        let condition = parse("drift(a) and (quality(any, \"é b\") or fault)").unwrap();
+        let places = condition.tests().into_iter().map(|test| (test.offset, test.feature_offset));
+        assert_eq!(places.collect::<Vec<_>>(), [(0, 6), (14, 27), (37, 37)]);
     }
 
     #[test]

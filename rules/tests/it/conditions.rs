@@ -73,3 +73,14 @@ fn the_verdict_comes_before_what_it_explains_and_columns_are_told_once() {
     let order: Vec<_> = observation.findings.iter().map(|f| (f.feature.as_str(), f.detector.as_str())).collect();
     assert_eq!(order, [("dewp", "unit_change"), ("temp", "unit_change"), ("temp", "location")]);
 }
+
+#[test]
+fn d2_faults_that_nothing_finds_yet_are_errors() {
+    for fault in condition::vocabulary::LATER_FAULTS {
+        let errors = condition::parse(&format!("fault({fault})")).unwrap_err();
+        assert_eq!(errors[0].offset, 6);
+        assert_eq!(errors[0].message, format!("the fault `{fault}` is not supported yet: nothing looks for it"));
+        let hint = errors[0].hint.as_deref();
+        assert_eq!(hint, Some("there are: unit_change, constant_column, type_change, missing_column"));
+    }
+}

@@ -90,11 +90,35 @@ fn e1_files_that_are_no_rule_files() {
     insta::assert_snapshot!(
         [errors(""), errors("groups: 3"), errors("groups: []\nrules: []"), errors("groups:\n  - a")].join("\n")
     );
-    assert!(
-        read_rules(Path::new("nowhere/rules.yaml")).unwrap_err()[0].message.starts_with("the rule file can't be read")
-    );
-    let unknown = shipped("packs/defualt.yaml").unwrap_err();
+    let missing = read_rules(Path::new("nowhere/rules.yaml"), None).unwrap_err();
+    assert_eq!(missing[0].message, "there is no rule file `nowhere/rules.yaml`");
+    let unknown = shipped("packs/defualt.yaml", None).unwrap_err();
     assert_eq!(unknown[0].hint.as_deref(), Some("did you mean `packs/default.yaml`?"));
+}
+
+#[test]
+fn e1_a_rule_file_that_is_missing_is_told_where_the_contract_names_it() {
+    let text = contract_text("rules: [ packs/defualt.yaml, absent.yaml ]\n");
+    let files = contract::lower::rule_files(&text, Path::new("flights.yaml"));
+    let mut told = shipped(&files[0].name, files[0].place.as_ref()).unwrap_err();
+    told.extend(read_rules(Path::new(&files[1].name), files[1].place.as_ref()).unwrap_err());
+    insta::assert_snapshot!(render(&told, false), @r"
+    error: there is no shipped rule file `packs/defualt.yaml`, nor one beside the contract
+     --> flights.yaml:8:10
+      |
+    8 | rules: [ packs/defualt.yaml, absent.yaml ]
+      |          ^^^^^^^^^^^^^^^^^^
+      = help: did you mean `packs/default.yaml`?
+
+    error: there is no rule file `absent.yaml`
+     --> flights.yaml:8:30
+      |
+    8 | rules: [ packs/defualt.yaml, absent.yaml ]
+      |                              ^^^^^^^^^^^
+      = help: paths are relative to the contract; `packs/default.yaml` is shipped
+
+    2 errors
+    ");
 }
 
 #[test]
@@ -120,23 +144,60 @@ fn e3_a_model_has_a_bounded_number_of_rules() {
     assert!(error[0].message.contains("a model may have 1000 rules"), "{error:?}");
 }
 
+/// A contract of flights with one column that is judged and one that isn't.
+fn contract_text(more: &str) -> String {
+    format!(
+        "version: 1\nmodel: flights\ntask: none\nsources: {{ predictions: {{ topic: p }} }}\n\
+         fields: {{ predictions: {{ event_id: /id, time: /time }} }}\n\
+         schema: {{ temp: {{ type: float64 }}, hour: {{ type: int64, judge: false }} }}\nwindows: {{ size: 1d }}\n{more}"
+    )
+}
+
+fn contract(more: &str) -> contract::Contract {
+    contract::lower::contract_from_text(&contract_text(more), Path::new("flights.yaml")).unwrap()
+}
+
 #[test]
-fn e1_a_rule_about_a_column_that_the_contract_does_not_judge_is_an_error() {
-    let text = "version: 1\nmodel: flights\ntask: none\nsources: { predictions: { topic: p } }\n\
-                fields: { predictions: { event_id: /id, time: /time } }\n\
-                schema: { temp: { type: float64 }, hour: { type: int64, judge: false } }\nwindows: { size: 1d }\n";
-    let contract = contract::lower::contract_from_text(text, Path::new("flights.yaml")).unwrap();
-    let set =
-        rules("- alert: A\n  when: drift(tmep)\n- alert: B\n  when: drift(hour)\n- alert: C\n  when: drift(temp)\n");
-    let told: Vec<_> =
-        set.check(&contract).into_iter().map(|error| (error.line, error.message, error.hint.unwrap())).collect();
-    let expected = [
-        (4, "rule A: model flights has no column `tmep`", "did you mean `temp`?"),
-        (
-            6,
-            "rule B: column `hour` has `judge: false`, so this can't fire",
-            "name a judged column of the contract's `schema`",
-        ),
-    ];
-    assert_eq!(told, expected.map(|(line, message, hint)| (line, message.to_owned(), hint.to_owned())));
+fn e1_a_rule_about_a_column_that_the_contract_does_not_judge_is_an_error_at_that_column() {
+    let set = rules(
+        "- alert: A\n  when: drift(temp) and drift(tmep)\n\
+         - alert: B\n  when: \"fault(any) or quality(range, hour)\"\n\
+         - alert: C\n  when: drift(temp)\n",
+    );
+    insta::assert_snapshot!(render(&set.check(&contract("")), false), @r#"
+    error: rule A: model flights has no column `tmep`
+     --> rules.yaml:5:37
+      |
+    5 |         when: drift(temp) and drift(tmep)
+      |                                     ^^^^
+      = help: did you mean `temp`?
+
+    error: rule B: column `hour` has `judge: false`, so this can't fire
+     --> rules.yaml:7:45
+      |
+    7 |         when: "fault(any) or quality(range, hour)"
+      |                                             ^^^^
+      = help: name a judged column of the contract's `schema`
+
+    2 errors
+    "#);
+}
+
+#[test]
+fn e1_retraining_that_the_contract_does_not_allow_is_an_error_but_for_shipped_rules() {
+    let set = rules("- alert: A\n  when: performance(log_loss)\n  actions: [ retrain ]\n");
+    insta::assert_snapshot!(render(&set.check(&contract("")), false), @r"
+    error: rule A: the contract of flights has no `retrain`
+     --> rules.yaml:6:20
+      |
+    6 |         actions: [ retrain ]
+      |                    ^^^^^^^
+      = help: add `retrain: { cool_down: 14d }` to the contract, or take this action out
+
+    1 error
+    ");
+    assert_eq!(set.check(&contract("retrain: { cool_down: 14d }\n")), []);
+    let shipped = shipped("packs/default.yaml", None).unwrap();
+    assert!(shipped.rules().iter().any(|rule| !rule.actions.is_empty()));
+    assert_eq!(shipped.check(&contract("")), []);
 }

@@ -67,6 +67,27 @@ fn markup_and_line_breaks_in_names_stay_text() {
 }
 
 #[test]
+fn d3_versions_features_and_segments_bring_no_control_characters() {
+    let evil = "1\n\u{1b}[2J\u{202e}";
+    let mut notification = notification();
+    notification.segment = format!("origin={evil}");
+    notification.feature = evil.to_owned();
+    notification.retraining = "vetoed".to_owned();
+    notification.retraining_reason = Some(format!("a fault of the pipeline stands: unit_change of {evil}"));
+    notification.annotations.insert("feature".to_owned(), evil.to_owned());
+    notification.annotations.insert("version".to_owned(), evil.to_owned());
+    notification.annotations.insert("summary".to_owned(), "the owner's\nown lines".to_owned());
+    evil.clone_into(&mut notification.evidence[0].version);
+    let text = letter::text(&notification);
+    assert!(text.contains("the owner's\nown lines"), "{text}");
+    for told in [letter::subject(&notification), text.replace('\n', ""), letter::html(&notification).replace('\n', "")]
+    {
+        assert!(!told.contains(|c: char| c.is_control() || c == '\u{202e}'), "{told:?}");
+        assert!(told.contains("1\\n\\u{1b}[2J\\u{202e}"), "{told}");
+    }
+}
+
+#[test]
 fn e3_a_webhook_stays_below_its_limit_and_says_what_is_missing() {
     let mut notification = notification();
     let evidence = notification.evidence[0].clone();

@@ -5,10 +5,10 @@ use rules::{Action, AlertSeverity, SHIPPED, Span, shipped};
 #[test]
 fn e1_every_shipped_file_is_good_and_says_whom_it_wakes() {
     for (name, text) in SHIPPED {
-        let set = shipped(name).unwrap();
+        let set = shipped(name, None).unwrap();
         for rule in set.rules() {
             assert!(rule.annotations.contains_key("summary"), "{name}: {}", rule.alert);
-            let above: Vec<&str> = text.lines().take(rule.origin.line - 1).collect();
+            let above: Vec<&str> = text.lines().take(rule.origin.alert.line - 1).collect();
             assert!(above.last().unwrap().trim_start().starts_with('#'), "{name}: {} has no comment", rule.alert);
         }
     }
@@ -16,7 +16,7 @@ fn e1_every_shipped_file_is_good_and_says_whom_it_wakes() {
 
 #[test]
 fn input_drift_pages_nobody_by_default() {
-    let set = shipped("packs/default.yaml").unwrap();
+    let set = shipped("packs/default.yaml", None).unwrap();
     let pages: Vec<&str> = set
         .rules()
         .iter()

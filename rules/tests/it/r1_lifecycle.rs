@@ -1,6 +1,6 @@
 //! The life of an alert, case by case, as docs/semantics.md and docs/rules.md have it.
 
-use contract::{Finding, Severity, Subject};
+use contract::{Fault, Finding, Severity, Subject};
 use rules::{AlertState, Evaluation, Notification, RuleSet, Stage, evaluate};
 
 use crate::scene::{DECAY, Life, context, day, decay, finding, june, log_loss, rules, told, unit_change};
@@ -80,6 +80,32 @@ fn r1_windows_that_cannot_be_told_neither_count_nor_break() {
     assert_eq!((told(&firing).as_str(), firing[0].started), ("pending>firing", june(1).start));
     let still = Evaluation { quarantined: true, ..day(8, Stage::Matured, &[]) };
     assert_eq!(told(&life.step(&still)), "", "a fault ends no decay");
+}
+
+#[test]
+fn r1_a_window_without_rows_says_what_was_found_in_it() {
+    let mut life = Life::new("- alert: PipelineFault\n  when: fault(any)\n- alert: Drift\n  when: drift(any)\n");
+    // Every event had a value of a wrong type: all of them are dead letters.
+    let verdict = Finding {
+        fault: Some(Fault::TypeChange),
+        statistic: None,
+        limit: None,
+        ..finding(Subject::Feature, "temp", "type_change", Severity::Critical)
+    };
+    let unseen = Finding {
+        statistic: None,
+        limit: None,
+        reason: Some("0 rows of the 30 needed".to_owned()),
+        ..finding(Subject::Feature, "wind", "js", GOOD)
+    };
+    let findings = [verdict, unseen.clone()];
+    let changes = life.step(&Evaluation { rows: 0, coverage: None, ..day(1, Stage::Closed, &findings) });
+    let fired: Vec<&str> = changes.iter().filter(|change| change.is_firing()).map(|change| &*change.rule).collect();
+    assert!(fired.contains(&"PipelineFault"), "{changes:?}");
+    assert_eq!(changes[0].annotations["fault"], "type_change");
+    let nothing = [unseen];
+    let changes = life.step(&Evaluation { rows: 0, coverage: None, ..day(2, Stage::Closed, &nothing) });
+    assert_eq!(told(&changes), "", "a window in which nothing was found ends no fault");
 }
 
 #[test]

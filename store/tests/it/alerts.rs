@@ -1,6 +1,6 @@
 //! Alerts: each life is a row, and history stays.
 
-use contract::{EventTime, WallTime};
+use contract::WallTime;
 use store::{AlertFilter, AlertRow, Store};
 
 use crate::{MODEL, window};
@@ -68,14 +68,4 @@ async fn filters_choose_by_model_state_and_overlap() {
     assert_eq!(names(AlertFilter { from: Some(window(7).start), ..model.clone() }).await, ["c", "b"]);
     assert_eq!(names(AlertFilter { to: Some(window(11).start), ..model.clone() }).await, ["b", "a"]);
     assert_eq!(names(AlertFilter { limit: Some(1), ..model }).await, ["c"]);
-}
-
-#[tokio::test]
-async fn retention_takes_resolved_alerts_only() {
-    let store = Store::in_memory().await.unwrap();
-    let mut transaction = store.begin().await.unwrap();
-    transaction.upsert_alert(&row("a", 1, "resolved")).await.unwrap();
-    transaction.upsert_alert(&row("b", 1, "firing")).await.unwrap();
-    assert_eq!(transaction.delete_alerts(MODEL, EventTime::MAX).await.unwrap(), 1);
-    assert_eq!(transaction.alerts(&AlertFilter::default()).await.unwrap(), [row("b", 1, "firing")]);
 }

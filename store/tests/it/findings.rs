@@ -101,17 +101,6 @@ async fn filters_choose_and_the_gravest_of_the_newest_window_comes_first() {
 }
 
 #[tokio::test]
-async fn old_findings_go() {
-    let store = Store::in_memory().await.unwrap();
-    let mut transaction = store.begin().await.unwrap();
-    for day in 0..4 {
-        transaction.upsert_finding(&finding(day, "temp", 0)).await.unwrap();
-    }
-    assert_eq!(transaction.delete_findings(MODEL, window(2).start).await.unwrap(), 1);
-    assert_eq!(transaction.findings(&FindingFilter::default()).await.unwrap().len(), 3);
-}
-
-#[tokio::test]
 async fn the_worst_finding_stands_for_a_feature_of_a_window() {
     let store = Store::in_memory().await.unwrap();
     let mut transaction = store.begin().await.unwrap();

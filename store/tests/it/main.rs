@@ -1,6 +1,7 @@
 //! The store against a real SQLite.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod accepted;
 mod alerts;
 mod dead_letters;
 mod findings;

@@ -19,6 +19,7 @@ pub fn row(day: i64, revision: u32) -> WindowRow {
         coverage: Some(0.5),
         matured: revision > 0,
         quarantined: false,
+        layout: 7,
         figures: figures.to_json(),
         profile: vec![0, 255, revision as u8],
         as_of: "{\"predictions/0\": 900}".to_owned(),
@@ -49,11 +50,11 @@ async fn filters_choose_by_version_segment_time_and_quarantine() {
     let store = Store::in_memory().await.unwrap();
     let mut transaction = store.begin().await.unwrap();
     for day in 0..5 {
-        transaction.upsert_window(&row(day, 0)).await.unwrap();
-        transaction.upsert_window(&WindowRow { version: "2".to_owned(), ..row(day, 0) }).await.unwrap();
-        transaction.upsert_window(&WindowRow { segment: "carrier=AA".to_owned(), ..row(day, 0) }).await.unwrap();
+        let first = WindowRow { quarantined: day == 2, ..row(day, 0) };
+        transaction.upsert_window(&WindowRow { version: "2".to_owned(), ..first.clone() }).await.unwrap();
+        transaction.upsert_window(&WindowRow { segment: "carrier=AA".to_owned(), ..first.clone() }).await.unwrap();
+        transaction.upsert_window(&first).await.unwrap();
     }
-    assert_eq!(transaction.set_quarantined(MODEL, window(2), true).await.unwrap(), 3);
 
     assert_eq!(transaction.window_counts(MODEL).await.unwrap(), WindowCounts { windows: 5, quarantined: 1 });
     assert_eq!(transaction.window_counts("loan").await.unwrap(), WindowCounts::default());
@@ -86,15 +87,4 @@ async fn a_summary_reads_the_figures_and_leaves_the_profile() {
     assert_eq!(summary.figures.mean_score, Some(0.2));
     assert_eq!((summary.rows, summary.labelled, summary.coverage), (900, 450, Some(0.5)));
     assert!(summary.matured && !summary.quarantined);
-}
-
-#[tokio::test]
-async fn old_windows_go_by_their_end() {
-    let store = Store::in_memory().await.unwrap();
-    let mut transaction = store.begin().await.unwrap();
-    for day in 0..5 {
-        transaction.upsert_window(&row(day, 0)).await.unwrap();
-    }
-    assert_eq!(transaction.delete_windows(MODEL, window(3).start).await.unwrap(), 2);
-    assert_eq!(transaction.windows(MODEL, &WindowFilter::default()).await.unwrap().len(), 3);
 }
