@@ -223,7 +223,9 @@ pub static COLUMN: Object = Object {
             "privacy",
             "`keep`",
             Form::Choice(PRIVACIES),
-            "`hash`: only a hash is kept. `drop`: profiled, never kept.",
+            "`hash`: the history has a hash instead (without a key: guessable values can be found again); profiles count \
+             the hashes of text, and the values of numbers. `drop`: the history leaves the column out; profiles count its \
+             values.",
             "hash",
         ),
     ],
