@@ -15,8 +15,6 @@ pub enum Error {
     Stored { model: String, detail: String },
     #[error("model {model} has no contract in this service; a shard published for it")]
     UnknownModel { model: String },
-    #[error("shard {shard} of model {model} has a newer owner (epoch {epoch}); what this one tells is refused")]
-    FormerOwner { model: String, shard: i32, epoch: u64 },
     #[error("delivering the notifications of a channel was cut short: {detail}")]
     Delivery { detail: String },
     #[error("metric {name} could not be registered: {source}")]
@@ -37,7 +35,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Baseline { .. } => Class::User,
-            Self::Store(_) | Self::Stored { .. } | Self::FormerOwner { .. } => Class::External,
+            Self::Store(_) | Self::Stored { .. } => Class::External,
             Self::UnknownModel { .. } | Self::Delivery { .. } | Self::Metric { .. } => Class::Internal,
         }
     }

@@ -68,22 +68,22 @@ impl Monitor {
                 transaction.upsert_history_file(&history_row(publication, file)).await?;
             }
         } else {
-            refuse_former_owner(&mut transaction, publication).await?;
+            note_former_owner(&mut transaction, publication).await?;
         }
         transaction.commit().await?;
         Ok(())
     }
 }
 
-/// What was told before is no news; what a former owner of the shard tells is an error, not silence.
-async fn refuse_former_owner(transaction: &mut Transaction, publication: &Publication) -> Result<()> {
-    let shards = transaction.shards(&publication.model).await?;
-    match shards.iter().find(|row| row.shard == publication.shard).map(|row| row.epoch) {
-        Some(epoch) if epoch > publication.epoch => {
-            Err(Error::FormerOwner { model: publication.model.clone(), shard: publication.shard, epoch })
-        }
-        _ => Ok(()),
+/// What was told before is no news. What a former owner of the shard tells counts for nothing, and is not an error: an
+/// outbox that came back with an old backup must not stop its shard. But it is said.
+async fn note_former_owner(transaction: &mut Transaction, publication: &Publication) -> Result<()> {
+    let Publication { model, shard, epoch, .. } = publication;
+    let newest = transaction.shards(model).await?.iter().find(|row| row.shard == *shard).map_or(0, |row| row.epoch);
+    if newest > *epoch {
+        tracing::warn!(model, shard, epoch, newest, "left out what a former owner of the shard tells");
     }
+    Ok(())
 }
 
 #[async_trait::async_trait]

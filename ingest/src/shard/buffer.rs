@@ -230,7 +230,8 @@ impl Batch {
         Ok(Outputs { rows: rows.len() as u64, scores, classes })
     }
 
-    /// The history's rows, the event's own columns first ([`VERSION_COLUMN`], [`LATENCY_COLUMN`]); None if there are none. Columns that must not be kept are left out or hashed.
+    /// The history's rows, the event's own columns first ([`VERSION_COLUMN`], [`LATENCY_COLUMN`]); None if there are
+    /// none. Columns that must not be kept are left out or hashed.
     pub fn into_history(self, contract: &Contract) -> Result<Option<Rows>> {
         let late: BooleanArray = self.cells.iter().map(|cell| Some(cell.is_none())).collect();
         let mut columns: Vec<(String, ArrayRef)> = vec![

@@ -66,6 +66,21 @@ async fn i1_publishing_everything_twice_changes_nothing() {
 }
 
 #[tokio::test]
+async fn i1_what_a_former_owner_tells_counts_for_nothing_and_stops_nobody() {
+    let store = Store::in_memory().await.unwrap();
+    let contract = contract("6h");
+    let publications = publications(&contract, &[FINE; 10]);
+    play(&store, &contract, &publications).await;
+    let before = told(&store).await;
+    let time = publications.last().unwrap().watermarks.label.unwrap();
+    let former = part(&contract, 9, DECAYED, Phase::Final);
+    let former = Publication { epoch: 0, ..publication(9_999, time, vec![former]) };
+    let journal = play(&store, &contract, &[former]).await;
+    assert!(journal.entries.is_empty());
+    assert_eq!(told(&store).await, before);
+}
+
+#[tokio::test]
 async fn i2_a_window_that_is_revised_is_shown_again_and_alerts_stay_as_they_are() {
     let store = Store::in_memory().await.unwrap();
     let contract = contract("6h");

@@ -3,6 +3,7 @@
 use contract::metrics::INGEST_LAG;
 use prometheus::{GaugeVec, Opts};
 use serde_json::{Value, json};
+use store::{Figures, WindowRow};
 
 use crate::filled::{self, EMPTY, MODEL};
 use crate::server::Server;
@@ -37,6 +38,20 @@ async fn e4_a_model_tells_its_health_progress_and_contract() {
 }
 
 #[tokio::test]
+async fn the_newest_matured_window_is_found_behind_many_that_are_not() {
+    let server = Server::empty().await;
+    let mut transaction = server.store.begin().await.unwrap();
+    for day in 0..150 {
+        let row = WindowRow { matured: day == 0, ..filled::window_row(MODEL, "1", day, &Figures::default()) };
+        transaction.upsert_window(&row).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let model = server.json(&format!("/api/v1/models/{MODEL}")).await;
+    assert_eq!(model["latest_matured"]["start"], filled::window(0).start.to_string());
+    assert_eq!(model["latest_window"]["start"], filled::window(149).start.to_string());
+}
+
+#[tokio::test]
 async fn e4_lag_is_that_of_the_models_own_topics() {
     let server = Server::empty().await;
     let lag = GaugeVec::new(Opts::new(INGEST_LAG.name, INGEST_LAG.help), INGEST_LAG.labels).unwrap();
@@ -62,8 +77,8 @@ async fn an_unknown_model_is_a_problem_that_names_the_known_ones() {
 async fn a_fault_in_the_newest_window_is_told_in_words() {
     let server = Server::empty().await;
     let mut transaction = server.store.begin().await.unwrap();
-    let row = filled::window_row(MODEL, "1", 4, &store::Figures::default());
-    transaction.upsert_window(&store::WindowRow { quarantined: true, ..row }).await.unwrap();
+    let row = filled::window_row(MODEL, "1", 4, &Figures::default());
+    transaction.upsert_window(&WindowRow { quarantined: true, ..row }).await.unwrap();
     let finding = filled::finding(MODEL, 4, "temp", "unit_change", contract::Severity::Critical);
     let fault = Some(contract::Fault::UnitChange);
     transaction.upsert_finding(&contract::Finding { fault, ..finding }).await.unwrap();
