@@ -2,7 +2,7 @@
 
 mod channels;
 mod read;
-mod secret;
+pub(crate) mod secret;
 
 pub use channels::{MAX_CHANNELS, MAX_ROUTES};
 pub use read::{MAX_CONTRACTS, configuration_from_text, read_configuration};
@@ -17,12 +17,14 @@ use serde::{Deserialize, Serialize};
 /// One service. Every relative path was relative to the configuration file and is resolved already.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Configuration {
-    /// Where HTTP is served. Default 127.0.0.1:9464: loopback only, since there is no authentication yet.
+    /// Where HTTP is served. Default 127.0.0.1:9464: on loopback reading needs no token.
     pub listen: SocketAddr,
     /// The SQLite file; its folder is made when it is missing.
     pub database: PathBuf,
     /// The folder of the shards' checkpoints and of the history's Parquet files.
     pub state: PathBuf,
+    /// The folder of registered model versions and of retrainings' data.
+    pub registry: PathBuf,
     pub kafka: Kafka,
     /// Wall time between two checkpoints of a shard.
     pub checkpoint_every: Duration,

@@ -4,6 +4,7 @@
 pub mod configuration;
 pub mod contract;
 pub mod reference;
+pub mod retrain;
 
 /// A mapping with known keys.
 #[derive(Debug, PartialEq)]
@@ -34,6 +35,8 @@ pub enum Need {
     Default(&'static str),
     /// Known, but only later versions take it. What to do until then.
     Later(&'static str),
+    /// Known from earlier versions. What it is called now, and what to do.
+    Moved(&'static str, &'static str),
 }
 
 /// What a value looks like.
@@ -54,6 +57,8 @@ pub enum Form {
     Secret,
     /// `[LOW, HIGH]`.
     Range,
+    /// Whatever JSON can say.
+    Anything,
     Choice(&'static [&'static str]),
     Object(&'static Object),
     /// Names of the user's choice, each with a value of the form.
@@ -64,15 +69,16 @@ pub enum Form {
 }
 
 impl Object {
-    /// A key that isn't left to later versions, by name.
+    /// A key that this version takes, by name.
     pub fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name && !key.is_later())
+        self.keys.iter().find(|key| key.name == name && key.is_taken())
     }
 }
 
 impl Key {
-    pub fn is_later(&self) -> bool {
-        matches!(self.need, Need::Later(_))
+    /// Whether this version takes the key: those of later and of earlier ones are known, and refused.
+    pub fn is_taken(&self) -> bool {
+        !matches!(self.need, Need::Later(_) | Need::Moved(..))
     }
 }
 
@@ -97,4 +103,9 @@ const fn default(
 /// `until`: what to do as long as the key isn't supported.
 const fn later(name: &'static str, until: &'static str) -> Key {
     Key { name, need: Need::Later(until), form: Form::Text, meaning: "", example: "" }
+}
+
+/// `now`: what has become of the key; `instead`: what to write.
+const fn moved(name: &'static str, now: &'static str, instead: &'static str) -> Key {
+    Key { name, need: Need::Moved(now, instead), form: Form::Text, meaning: "", example: "" }
 }

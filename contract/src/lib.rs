@@ -6,11 +6,13 @@
 //! - [`yaml`] and [`diagnostic`]: reading YAML with positions, collecting every error before giving up.
 //! - [`time`] and [`window`]: event time, wall time, windows of event time.
 //! - [`finding`]: statistics after judgement.
+//! - [`artifact`]: the digest of a trained model's files.
 //! - [`metrics`]: the names of every exported metric.
 //! - [`printable()`]: text of the data for a terminal.
 //!
 //! This crate depends on no other crate of the workspace.
 
+pub mod artifact;
 pub mod configuration;
 pub mod diagnostic;
 pub mod finding;

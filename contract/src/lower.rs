@@ -5,34 +5,42 @@
 
 mod detect;
 mod fields;
+mod json;
 mod pointer;
+mod retrain;
 mod schema;
 mod sources;
 mod windows;
 
 pub use detect::{FileKind, detect};
+pub use retrain::{MAX_ATTEMPTS, MAX_STEPS, MINIMUM_HELD_OUT_WINDOWS};
 pub use schema::{MAX_COLUMNS, MAX_SEGMENTS};
 pub(crate) use sources::topic;
 pub use windows::{MAX_HELD_WINDOWS, MINIMUM_TRAILING_WINDOWS};
 
 use std::path::{Path, PathBuf};
 
+use crate::configuration::secret::{PRIVATE_IN_CONTRACTS, masked};
 use crate::diagnostic::Diagnostic;
 use crate::keys::contract::{CONTRACT, DEFAULT_PACK};
 use crate::model::{Contract, RuleFile, Task};
-use crate::yaml::{Errors, Fields, Node, parse_into, read, read_file};
+use crate::yaml::{Errors, Fields, Node, parse_into, read, read_text};
 
 /// Rule files of one contract.
 pub const MAX_RULE_FILES: usize = 100;
 
-/// Reads a contract file. All of its errors come back, sorted by position.
+/// Reads a contract file, and what holds its secret. All of its errors come back, sorted by position; none shows the
+/// secret.
 pub fn read_contract(path: &Path) -> Result<Contract, Vec<Diagnostic>> {
-    read_file(path, |root, errors| contract(root, path, errors))
+    let text = read_text(path).map_err(|diagnostic| vec![diagnostic])?;
+    contract_from_text(&text, path)
 }
 
 /// Reads a contract's text; `path` names it in errors, and relative paths start at its folder.
 pub fn contract_from_text(text: &str, path: &Path) -> Result<Contract, Vec<Diagnostic>> {
-    read(text, path, |root, errors| contract(root, path, errors))
+    let result = read(text, path, |root, errors| contract(root, path, errors));
+    let masked = |diagnostic| masked(diagnostic, text, &PRIVATE_IN_CONTRACTS);
+    result.map_err(|diagnostics| diagnostics.into_iter().map(masked).collect())
 }
 
 /// The rule files that a contract's text names, whatever else is wrong with it: so that their errors can be told with its own.
@@ -69,7 +77,16 @@ fn contract(root: &Node, path: &Path, errors: &mut Errors) -> Option<Contract> {
         Some(node) => rules(node, errors),
         None => Some(vec![RuleFile { name: DEFAULT_PACK.to_owned(), place: None }]),
     };
-    let retrain = fields.optional("retrain", errors).and_then(|node| windows::retrain(node, errors));
+    let folder = folder(path);
+    let around = retrain::Around {
+        task,
+        sources: sources_node,
+        fields: fields_node,
+        columns: columns.as_deref(),
+        size,
+        folder: &folder,
+    };
+    let retrain = fields.optional("retrain", errors).and_then(|node| retrain::retrain(node, &around, errors));
     fields.finish(errors);
     Some(Contract {
         model: model?,
@@ -84,7 +101,7 @@ fn contract(root: &Node, path: &Path, errors: &mut Errors) -> Option<Contract> {
         budget: budget?,
         rules: rules?,
         retrain,
-        folder: folder(path),
+        folder,
     })
 }
 

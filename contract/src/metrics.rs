@@ -42,7 +42,9 @@ metrics! {
     ALERTS, Gauge, "bellwether_alerts", ["model", "rule", "state"], "Alerts by state (pending, firing).";
     NOTIFICATIONS, Counter, "bellwether_notifications_total", ["channel", "outcome"], "Delivery attempts by outcome (delivered, retried, failed).";
     OUTBOX_OLDEST, Gauge, "bellwether_outbox_oldest_timestamp_seconds", [], "Wall time of the oldest notification not yet delivered; 0 when there is none.";
-    RETRAININGS, Counter, "bellwether_retrainings_total", ["model", "outcome"], "Retrainings asked for, by outcome (requested, vetoed).";
+    RETRAININGS, Counter, "bellwether_retrainings_total", ["model", "outcome"], "Retrainings by outcome (requested, vetoed, promoted, rolled_back, failed, cancelled, superseded).";
+    RETRAINING_STATE, Gauge, "bellwether_retraining_state", ["model", "state"], "1 for the state that the newest retraining is in.";
+    ROLLOUT_WEIGHT, Gauge, "bellwether_rollout_weight_ratio", ["model", "version"], "Share of the traffic that a version is given.";
     SERIES_LEFT_OUT, Counter, "bellwether_metric_series_left_out_total", ["metric"], "Label sets that were not exported because the series budget was used up.";
     BUILD_INFO, Gauge, "bellwether_build_info", ["version", "revision"], "Always 1.";
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::configuration::Secret;
 use crate::diagnostic::Place;
 
 /// One model's contract.
@@ -93,6 +94,15 @@ pub struct PredictionFields {
     pub prediction: Option<String>,
     pub latency: Option<LatencyField>,
     pub error: Option<String>,
+    /// The score that another version would have given the same event.
+    pub shadow: Option<ShadowFields>,
+}
+
+/// Where a serving app that scores events with a second version says so.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ShadowFields {
+    pub version: String,
+    pub score: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -215,11 +225,123 @@ pub struct Budget {
     pub per: Duration,
 }
 
-/// When and how retraining may be asked for. Deepened by the retraining issue.
+/// What a decaying model leads to: when it is retrained, on what, by what, and how a candidate comes to serve.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Retrain {
-    /// Wall-clock-free: event time between two requests.
+    pub policy: RetrainPolicy,
+    pub dataset: Dataset,
+    /// None: retrainings are requested, and carried out by someone else.
+    pub executor: Option<Executor>,
+    pub evaluate: Evaluate,
+    pub rollout: RolloutPlan,
+    /// None: candidates are trained, judged and registered, and served by nobody.
+    pub target: Option<Target>,
+}
+
+/// When a retraining may begin (promise T5). Durations are event time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RetrainPolicy {
+    /// Between two requests of rules.
     pub cool_down: Duration,
+    /// At most so many retrainings within [`RetrainPolicy::per`], whoever asks.
+    pub runs: u32,
+    pub per: Duration,
+    /// Rows with labels that the data must have, for training and held out together.
+    pub minimum_labels: u64,
+    /// Where a person must say yes.
+    pub approval: Vec<ApprovalStage>,
+    /// After so many failed retrainings in a row rules are not heard any more, until a person's retraining is promoted.
+    pub stop_after_failures: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalStage {
+    /// Before data are pinned.
+    Training,
+    /// Before the candidate gets traffic.
+    Rollout,
+}
+
+/// Which accepted events a candidate learns from. Event time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Dataset {
+    /// The training data: so long before the held-out data.
+    pub span: Duration,
+    /// The newest labelled data, which the candidate doesn't see and is judged on.
+    pub held_out: Duration,
+}
+
+/// The program that trains.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Executor {
+    /// Program and first arguments; `run --spec FILE --output FOLDER` is added. A program without `/` is looked for beside
+    /// Bellwether's own, then in PATH.
+    pub command: Vec<String>,
+    /// Wall time of one attempt.
+    pub timeout: Duration,
+    /// Starts of the program for one retraining, crashes of any kind included.
+    pub attempts: u32,
+    pub device: Device,
+    /// How the program gets its data.
+    pub format: DataFormat,
+    pub seed: u64,
+    /// Hyper-parameters, passed on as they are.
+    pub parameters: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// CUDA where there is one.
+    #[default]
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataFormat {
+    #[default]
+    Parquet,
+    /// For scripts.
+    Csv,
+}
+
+/// The gate: the candidate against the stable version on the same held-out rows (promise T3).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluate {
+    /// By how much the candidate's log loss must be lower, at least.
+    pub margin: f64,
+    /// Columns none of whose values may become clearly worse.
+    pub segments: Vec<String>,
+}
+
+/// How traffic moves to a candidate, and what stops it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RolloutPlan {
+    /// Per cent of the traffic, rising, the last one 100.
+    pub steps: Vec<u32>,
+    /// Event time at 100 % before promotion; the stable version stays loaded.
+    pub bake: Duration,
+    /// A difference of the log loss that is found event by event.
+    pub gross_harm: f64,
+    /// How much worse, in log loss, a candidate may be and still count as no worse.
+    pub margin: f64,
+    /// The candidate's 95th percentile of the latency may be so many times the stable version's.
+    pub latency_ratio: f64,
+    /// The candidate's share of errors may exceed the stable version's by so much.
+    pub error_excess: f64,
+}
+
+/// The app that serves the model, by the serving-target interface.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Target {
+    pub url: String,
+    /// Bearer token.
+    #[serde(skip)]
+    pub token: Option<Secret>,
 }
 
 impl Contract {

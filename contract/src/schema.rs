@@ -31,7 +31,7 @@ fn document(title: &str, root: &'static Object) -> String {
 }
 
 fn object(object: &'static Object) -> Value {
-    let keys = || object.keys.iter().filter(|key| !key.is_later());
+    let keys = || object.keys.iter().filter(|key| key.is_taken());
     let properties: Map<String, Value> = keys().map(|key| (key.name.to_owned(), property(key))).collect();
     let required: Vec<_> = keys().filter(|key| key.need == Need::Required).map(|key| key.name).collect();
     json!({ "type": "object", "additionalProperties": false, "properties": properties, "required": required })
@@ -60,6 +60,7 @@ fn form(form: &'static Form) -> Value {
         Form::Pointer => json!({ "type": "string", "pattern": "^(/([^/~]|~[01])*)*$" }),
         Form::Secret => json!({ "anyOf": [self::form(&Form::Text), object(&configuration::SECRET)] }),
         Form::Range => json!({ "type": "array", "items": { "type": "number" }, "minItems": 2, "maxItems": 2 }),
+        Form::Anything => json!({}),
         Form::Choice(words) => json!({ "enum": words }),
         Form::Object(known) => object(known),
         Form::Map(_, value) => json!({ "type": "object", "additionalProperties": self::form(value) }),

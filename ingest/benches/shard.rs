@@ -79,6 +79,7 @@ fn contract() -> Contract {
                 prediction: None,
                 latency: None,
                 error: None,
+                shadow: None,
             },
             labels: Some(LabelFields { event_id: "/id".to_owned(), time, label: "/y".to_owned() }),
         },

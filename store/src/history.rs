@@ -2,7 +2,7 @@
 
 use contract::EventTime;
 use sqlx::sqlite::{SqliteExecutor, SqliteRow};
-use sqlx::{FromRow, Row};
+use sqlx::{FromRow, QueryBuilder, Row};
 
 use crate::column::{event_time, integer, limit};
 use crate::error::{Doing, Result};
@@ -45,6 +45,12 @@ impl FromRow<'_, SqliteRow> for HistoryFileRow {
 reads! {
     /// A model's history files, oldest events first.
     history_files(model: &str) -> Vec<HistoryFileRow> = select;
+
+    /// A model's files of one kind that may have events at `from` or later and before `to`, by (earliest event, path): a
+    /// page of at most [`crate::MAX_ROWS`]. The next one comes after the last row's (`min_time`, `path`).
+    history_files_between(
+        model: &str, kind: &str, from: EventTime, to: EventTime, after: Option<(EventTime, String)>
+    ) -> Vec<HistoryFileRow> = select_between;
 }
 
 async fn select(executor: impl SqliteExecutor<'_>, model: &str) -> Result<Vec<HistoryFileRow>> {
@@ -54,6 +60,24 @@ async fn select(executor: impl SqliteExecutor<'_>, model: &str) -> Result<Vec<Hi
         .fetch_all(executor)
         .await
         .doing("read the history's manifest")
+}
+
+async fn select_between(
+    executor: impl SqliteExecutor<'_>,
+    model: &str,
+    kind: &str,
+    from: EventTime,
+    to: EventTime,
+    after: Option<(EventTime, String)>,
+) -> Result<Vec<HistoryFileRow>> {
+    let mut query = QueryBuilder::new("SELECT * FROM history_files WHERE model = ");
+    query.push_bind(model).push(" AND kind = ").push_bind(kind);
+    query.push(" AND max_time >= ").push_bind(from.micros()).push(" AND min_time < ").push_bind(to.micros());
+    if let Some((time, path)) = after {
+        query.push(" AND (min_time, path) > (").push_bind(time.micros()).push(", ").push_bind(path).push(")");
+    }
+    query.push(" ORDER BY min_time, path LIMIT ").push_bind(limit(None));
+    query.build_query_as().fetch_all(executor).await.doing("read the history's manifest")
 }
 
 impl Transaction {

@@ -102,6 +102,8 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .min_connections(1)
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
+        // A connection to a file or to memory doesn't die between two uses.
+        .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
 }

@@ -39,7 +39,9 @@ pub fn read_configuration(path: &Path) -> Result<Configuration, Vec<Diagnostic>>
 pub fn configuration_from_text(text: &str, path: &Path) -> Result<Configuration, Vec<Diagnostic>> {
     let folder = folder(path);
     let result = read(text, path, |root, errors| configuration(root, &folder, errors));
-    result.map_err(|diagnostics| diagnostics.into_iter().map(|diagnostic| secret::masked(diagnostic, text)).collect())
+    result.map_err(|diagnostics| {
+        diagnostics.into_iter().map(|diagnostic| secret::masked(diagnostic, text, &secret::PRIVATE)).collect()
+    })
 }
 
 fn configuration(root: &Node, folder: &Path, errors: &mut Errors) -> Option<Configuration> {
@@ -54,6 +56,7 @@ fn configuration(root: &Node, folder: &Path, errors: &mut Errors) -> Option<Conf
     };
     let database = path("database", "bellwether.db");
     let state = path("state", "bellwether-state");
+    let registry = path("registry", "bellwether-registry");
     let kafka = fields.required("kafka", errors).and_then(|node| kafka(node, folder, errors));
     let mut span = |key: &'static str, default, longest| match fields.optional(key, errors) {
         Some(node) => node.duration_within(key, longest, errors),
@@ -76,6 +79,7 @@ fn configuration(root: &Node, folder: &Path, errors: &mut Errors) -> Option<Conf
         listen: listen?,
         database: database?,
         state: state?,
+        registry: registry?,
         kafka: kafka?,
         checkpoint_every: checkpoint_every?,
         idle: idle?,
@@ -224,6 +228,7 @@ mod tests {
         assert_eq!(read.listen.to_string(), default("listen"));
         assert_eq!(read.database, folder.join(default("database")));
         assert_eq!(read.state, folder.join(default("state")));
+        assert_eq!(read.registry, folder.join(default("registry")));
         assert_eq!(format_duration(read.checkpoint_every), default("checkpoint_every"));
         assert_eq!(read.idle, crate::time::parse_duration(default("idle")).unwrap());
         assert_eq!((read.kafka.brokers.as_str(), read.kafka.group.as_str()), ("a:1,b:2", "bellwether"));

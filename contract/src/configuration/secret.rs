@@ -83,25 +83,28 @@ fn from_environment(node: &Node, what: &str, errors: &mut Errors) -> Option<Secr
 }
 
 /// Words in keys whose values errors must not show.
-const PRIVATE: [&str; 8] = ["password", "secret", "token", "credential", "jaas", "key", "url", "server"];
+pub const PRIVATE: [&str; 8] = ["password", "secret", "token", "credential", "jaas", "key", "url", "server"];
+
+/// The few of them that contracts have: their columns may have names like the others.
+pub const PRIVATE_IN_CONTRACTS: [&str; 2] = ["token", "url"];
 
 /// The diagnostic with whatever follows a telling key in its source line hidden. Misspelt keys count as telling.
-pub fn masked(diagnostic: Diagnostic, text: &str) -> Diagnostic {
+pub fn masked(diagnostic: Diagnostic, text: &str, private: &[&str]) -> Diagnostic {
     let before = text.lines().take(diagnostic.line.saturating_sub(1)).filter(|line| !line.trim().is_empty()).last();
     // The value of a key may begin on the line below it.
     let goes_on = before.is_some_and(|line| {
         let start = line.trim_end().trim_end_matches(['|', '>', '-', '+', ' ']);
-        start.strip_suffix(':').is_some_and(is_telling)
+        start.strip_suffix(':').is_some_and(|key| is_telling(key, private))
     });
-    let line = if goes_on { hide(&diagnostic.source_line) } else { mask(&diagnostic.source_line) };
+    let line = if goes_on { hide(&diagnostic.source_line) } else { mask(&diagnostic.source_line, private) };
     diagnostic.with_source_line(line)
 }
 
 /// Hides everything after the first colon whose key tells, unless what follows only says where the secret is.
-fn mask(line: &str) -> String {
+fn mask(line: &str, private: &[&str]) -> String {
     let colons = line.match_indices(':').map(|(index, _)| index);
     let mut parts = colons.filter_map(|index| line.split_at_checked(index + 1));
-    let cut = parts.find(|(key, value)| is_telling(key) && !says_where(value));
+    let cut = parts.find(|(key, value)| is_telling(key, private) && !says_where(value));
     cut.map_or_else(|| line.to_owned(), |(key, value)| format!("{key}{}", hide(value)))
 }
 
@@ -116,10 +119,10 @@ fn hide(text: &str) -> String {
 }
 
 /// Whether the last word of a text that ends in a key is a private one: of `sasl.password`, `password`.
-fn is_telling(key: &str) -> bool {
+fn is_telling(key: &str, private: &[&str]) -> bool {
     let key = key.trim_end_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
     let word = key.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-    PRIVATE.iter().any(|private| word.contains(private)) || nearest(word, PRIVATE).is_some()
+    private.iter().any(|private| word.contains(private)) || nearest(word, private.iter().copied()).is_some()
 }
 
 #[cfg(test)]
@@ -128,14 +131,14 @@ mod tests {
 
     #[test]
     fn errors_never_show_what_may_be_a_secret() {
-        assert_eq!(mask("  password: hunter2 # old"), "  password: ••••••• • •••");
-        assert_eq!(mask("{ pasword: hunter2 }"), "{ pasword: ••••••• •");
-        assert_eq!(mask("sasl.password: hunter2"), "sasl.password: •••••••");
-        assert_eq!(mask("ssl_key_password: \"a:b\""), "ssl_key_password: •••••");
-        assert_eq!(mask("\"secret\": \"whsec_x\""), "\"secret\": •••••••••");
-        assert_eq!(mask("{ password: { env: A }, secret: b }"), "{ password: { env: A }, secret: • •");
-        assert_eq!(mask("listen: localhost:9464"), "listen: localhost:9464");
+        assert_eq!(mask("  password: hunter2 # old", &PRIVATE), "  password: ••••••• • •••");
+        assert_eq!(mask("{ pasword: hunter2 }", &PRIVATE), "{ pasword: ••••••• •");
+        assert_eq!(mask("sasl.password: hunter2", &PRIVATE), "sasl.password: •••••••");
+        assert_eq!(mask("ssl_key_password: \"a:b\"", &PRIVATE), "ssl_key_password: •••••");
+        assert_eq!(mask("\"secret\": \"whsec_x\"", &PRIVATE), "\"secret\": •••••••••");
+        assert_eq!(mask("{ password: { env: A }, secret: b }", &PRIVATE), "{ password: { env: A }, secret: • •");
+        assert_eq!(mask("listen: localhost:9464", &PRIVATE), "listen: localhost:9464");
         let below = Diagnostic::new(Path::new("a.yaml"), 3, 1, "wrong").with_source_line("  hunter2 [");
-        assert_eq!(masked(below, "email:\n  password: |-\n  hunter2 [\n").source_line, "  ••••••• •");
+        assert_eq!(masked(below, "email:\n  password: |-\n  hunter2 [\n", &PRIVATE).source_line, "  ••••••• •");
     }
 }

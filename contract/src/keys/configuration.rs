@@ -12,7 +12,7 @@ pub static CONFIGURATION: Object = Object {
             "listen",
             "`127.0.0.1:9464`",
             Form::Text,
-            "Address and port of HTTP: pages, API, `/metrics`. There is no authentication yet, so think before you leave loopback.",
+            "Address and port of HTTP: pages, API, `/metrics`. Commands need a token; reading needs one beyond loopback.",
             "0.0.0.0:9464",
         ),
         default(
@@ -28,6 +28,13 @@ pub static CONFIGURATION: Object = Object {
             Form::Path,
             "The folder of checkpoints and of the history's Parquet files. It is made when it is missing.",
             "/var/lib/bellwether/shards",
+        ),
+        default(
+            "registry",
+            "`bellwether-registry`",
+            Form::Path,
+            "The folder of registered model versions and of retrainings' data. It is made when it is missing.",
+            "/var/lib/bellwether/registry",
         ),
         required("kafka", Form::Object(&KAFKA), "How Kafka is reached.", ""),
         default(

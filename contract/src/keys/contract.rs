@@ -1,6 +1,7 @@
 //! The keys of a contract.
 
-use super::{Form, Object, default, later, optional, required};
+use super::configuration::SECRET;
+use super::{Form, Object, default, later, optional, required, retrain};
 
 const DURATION: Form = Form::Duration;
 const POINTER: Form = Form::Pointer;
@@ -67,12 +68,7 @@ pub static CONTRACT: Object = Object {
             "Rule files. `packs/NAME.yaml` is a pack that ships with Bellwether, unless such a file lies beside the contract.",
             "[ packs/default.yaml, own.yaml ]",
         ),
-        optional(
-            "retrain",
-            Form::Object(&RETRAIN),
-            "When retraining may be requested. Without it, never.",
-            "{ cool_down: 14d }",
-        ),
+        retrain::key(),
     ],
 };
 
@@ -158,6 +154,20 @@ pub static PREDICTION_FIELDS: Object = Object {
             "{ pointer: /seconds, unit: s }",
         ),
         optional("error", POINTER, "Why the model failed, in events that say so.", "/error"),
+        optional(
+            "shadow",
+            Form::Object(&SHADOW_FIELDS),
+            "The score that another version would have given the same event. It is kept in the history, to compare versions by.",
+            "{ version: /shadow/version, score: /shadow/score }",
+        ),
+    ],
+};
+
+pub static SHADOW_FIELDS: Object = Object {
+    what: "`fields.predictions.shadow`",
+    keys: &[
+        required("version", POINTER, "The version that scored the event too.", "/shadow/version"),
+        required("score", POINTER, "The number that it gave.", "/shadow/score"),
     ],
 };
 
@@ -333,21 +343,6 @@ pub static BUDGET: Object = Object {
     ],
 };
 
-const RETRAIN_LATER: &str = "keep `cool_down` alone; retraining is requested, not yet carried out";
-
-pub static RETRAIN: Object = Object {
-    what: "`retrain`",
-    keys: &[
-        default("cool_down", "`14d`", DURATION, "Event time between two requests.", "14d"),
-        later("policy", RETRAIN_LATER),
-        later("dataset", RETRAIN_LATER),
-        later("executor", RETRAIN_LATER),
-        later("evaluate", RETRAIN_LATER),
-        later("rollout", RETRAIN_LATER),
-        later("target", RETRAIN_LATER),
-    ],
-};
-
 /// Every mapping of a contract, in the order of the documentation.
 pub static ALL: &[&Object] = &[
     &CONTRACT,
@@ -359,10 +354,19 @@ pub static ALL: &[&Object] = &[
     &LABEL_FIELDS,
     &TIME_FIELD,
     &LATENCY_FIELD,
+    &SHADOW_FIELDS,
     &COLUMN,
     &WINDOWS,
     &BASELINE,
     &BASELINE_PART,
     &BUDGET,
-    &RETRAIN,
+    &retrain::RETRAIN,
+    &retrain::RETRAIN_POLICY,
+    &retrain::RETRAIN_BUDGET,
+    &retrain::DATASET,
+    &retrain::EXECUTOR,
+    &retrain::EVALUATE,
+    &retrain::ROLLOUT,
+    &retrain::TARGET,
+    &SECRET,
 ];

@@ -9,11 +9,11 @@ pub fn markdown(objects: &[&Object]) -> String {
     let mut text = String::new();
     for object in objects {
         let _ = writeln!(text, "### {}\n\n| key | type | default | meaning |\n|---|---|---|---|", heading(object));
-        for key in object.keys.iter().filter(|key| !key.is_later()) {
+        for key in object.keys.iter().filter(|key| key.is_taken()) {
             let default = match key.need {
                 Need::Required => "**required**",
                 Need::Default(value) => value,
-                Need::Optional | Need::Later(_) => "–",
+                Need::Optional | Need::Later(_) | Need::Moved(..) => "–",
             };
             let _ = writeln!(text, "| `{}` | {} | {default} | {} |", key.name, form(&key.form), meaning(key));
         }
@@ -53,6 +53,7 @@ fn form(form: &Form) -> String {
         Form::Path => "path".to_owned(),
         Form::Secret => "text or secret".to_owned(),
         Form::Range => "`[LOW, HIGH]`".to_owned(),
+        Form::Anything => "anything".to_owned(),
         Form::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Form::Object(object) => format!("[mapping](#{})", anchor(&heading(object))),
         Form::Map(name, value) => format!("mapping of {name} to {}", self::form(value)),

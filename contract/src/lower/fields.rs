@@ -1,8 +1,10 @@
 //! `fields`: where the parts of an event are.
 
 use super::pointer::{part, pointer};
-use crate::keys::contract::{FIELDS, LABEL_FIELDS, LATENCY_FIELD, PREDICTION_FIELDS, TIME_FIELD};
-use crate::model::{Fields as EventFields, LabelFields, LatencyField, PredictionFields, Task, TimeField, TimeUnit};
+use crate::keys::contract::{FIELDS, LABEL_FIELDS, LATENCY_FIELD, PREDICTION_FIELDS, SHADOW_FIELDS, TIME_FIELD};
+use crate::model::{
+    Fields as EventFields, LabelFields, LatencyField, PredictionFields, ShadowFields, Task, TimeField, TimeUnit,
+};
 use crate::yaml::{Errors, Fields, Node};
 
 const UNITS: [(&str, TimeUnit); 4] = [
@@ -31,6 +33,7 @@ fn predictions(node: &Node, errors: &mut Errors) -> Option<PredictionFields> {
     let mut optional = |key: &'static str| fields.optional(key, errors).and_then(|node| part(node, key, errors));
     let [version, score, prediction, error] = ["version", "score", "prediction", "error"].map(&mut optional);
     let latency = fields.optional("latency", errors).and_then(|node| latency(node, errors));
+    let shadow = fields.optional("shadow", errors).and_then(|node| shadow(node, errors));
     fields.finish(errors);
     Some(PredictionFields {
         event_id: event_id?,
@@ -41,6 +44,7 @@ fn predictions(node: &Node, errors: &mut Errors) -> Option<PredictionFields> {
         prediction,
         latency,
         error,
+        shadow,
     })
 }
 
@@ -77,6 +81,14 @@ fn latency(node: &Node, errors: &mut Errors) -> Option<LatencyField> {
     };
     fields.finish(errors);
     Some(LatencyField { pointer: pointer?, unit: unit? })
+}
+
+fn shadow(node: &Node, errors: &mut Errors) -> Option<ShadowFields> {
+    let mut fields = Fields::of(node, &SHADOW_FIELDS, errors)?;
+    let version = fields.required("version", errors).and_then(|node| part(node, "shadow.version", errors));
+    let score = fields.required("score", errors).and_then(|node| part(node, "shadow.score", errors));
+    fields.finish(errors);
+    Some(ShadowFields { version: version?, score: score? })
 }
 
 /// Labels need a source and fields, and something that they can be compared with. Looks at the nodes, so that a mistake

@@ -1,11 +1,11 @@
-//! `windows`, `baseline`, `budget` and `retrain`: what is compared with what, how often, and with which licence to err.
+//! `windows`, `baseline` and `budget`: what is compared with what, how often, and with which licence to err.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::keys::Object;
-use crate::keys::contract::{BASELINE, BASELINE_PART, BUDGET, RETRAIN, WINDOWS};
-use crate::model::{Baseline, BaselineKind, BaselinePart, Budget, Retrain, Windows};
+use crate::keys::contract::{BASELINE, BASELINE_PART, BUDGET, WINDOWS};
+use crate::model::{Baseline, BaselineKind, BaselinePart, Budget, Windows};
 use crate::time::{format_duration, parse_duration};
 use crate::yaml::{Errors, Fields, Node};
 
@@ -63,7 +63,7 @@ fn window_size(node: &Node, errors: &mut Errors) -> Option<Duration> {
 }
 
 /// A duration that may be zero.
-fn span(what: &str, node: &Node, errors: &mut Errors) -> Option<Duration> {
+pub(super) fn span(what: &str, node: &Node, errors: &mut Errors) -> Option<Duration> {
     let duration = node.duration(what, errors)?;
     if duration > LONGEST {
         errors.add(node.position, format!("`{what}` may be {} at most", format_duration(LONGEST)));
@@ -189,14 +189,4 @@ pub fn budget(node: Option<&Node>, errors: &mut Errors) -> Option<Budget> {
     }
     fields.finish(errors);
     Some(budget)
-}
-
-pub fn retrain(node: &Node, errors: &mut Errors) -> Option<Retrain> {
-    let mut fields = Fields::of(node, &RETRAIN, errors)?;
-    let cool_down = match fields.optional("cool_down", errors) {
-        Some(node) => span("retrain.cool_down", node, errors),
-        None => Some(DAY * 14),
-    };
-    fields.finish(errors);
-    Some(Retrain { cool_down: cool_down? })
 }

@@ -31,11 +31,11 @@ impl<'a> Fields<'a> {
         Some(Self { what, position: node.position, entries, known, asked, table: None })
     }
 
-    /// Opens a mapping whose keys stand in a table. Reports what is missing, unknown and not supported yet.
+    /// Opens a mapping whose keys stand in a table. Reports what is missing, unknown, not supported yet and moved.
     pub fn of(node: &'a Node, object: &'static Object, errors: &mut Errors) -> Option<Self> {
         let mut fields = Self::open(node, object.what, errors)?;
         fields.table = Some(object);
-        fields.known = object.keys.iter().filter(|key| !key.is_later()).map(|key| key.name).collect();
+        fields.known = object.keys.iter().filter(|key| key.is_taken()).map(|key| key.name).collect();
         // A misspelt key isn't missing as well.
         let mut misspelt = Vec::new();
         for (entry, is_taken) in &mut fields.entries {
@@ -51,6 +51,10 @@ impl<'a> Fields<'a> {
                 (Need::Later(hint), Some(position)) => {
                     fields.mark(key.name);
                     errors.add_with_hint(position, format!("`{}` is not supported yet", key.name), hint);
+                }
+                (Need::Moved(now, instead), Some(position)) => {
+                    fields.mark(key.name);
+                    errors.add_with_hint(position, now, instead);
                 }
                 _ => {}
             }
@@ -126,7 +130,7 @@ impl<'a> Fields<'a> {
     pub fn finish(self, errors: &mut Errors) {
         if let Some(table) = self.table {
             let is_asked = |name: &str| self.asked.contains(&name);
-            let forgotten = table.keys.iter().find(|key| !key.is_later() && !is_asked(key.name));
+            let forgotten = table.keys.iter().find(|key| key.is_taken() && !is_asked(key.name));
             debug_assert!(forgotten.is_none(), "nobody asked for {forgotten:?}");
         }
         for (entry, _) in self.entries.iter().filter(|(_, is_taken)| !is_taken) {

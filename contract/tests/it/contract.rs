@@ -52,7 +52,8 @@ fn the_example_is_read_as_it_stands() {
     assert_eq!(contract.baseline.inputs.kind, BaselineKind::Trailing(DAY * 28));
     let history = contract.baseline.inputs.history.as_ref().unwrap();
     assert_eq!(contract.resolve(history), file("january.parquet"));
-    assert_eq!(contract.retrain.as_ref().unwrap().cool_down, DAY * 14);
+    assert_eq!(contract.retrain.as_ref().unwrap().policy.cool_down, DAY * 14);
+    assert_eq!(fields.shadow.as_ref().unwrap().score, "/shadow/score");
 }
 
 #[test]

@@ -45,9 +45,9 @@ fn e1_a_contract_without_columns_is_an_error() {
     let errors = contract_from_text(&format!("{before}schema: {{}}\nsegments:{after}"), Path::new("fraud.yaml"));
     insta::assert_snapshot!(render(&errors.unwrap_err(), false), @r"
     error: `schema` has no columns
-      --> fraud.yaml:20:9
+      --> fraud.yaml:21:9
        |
-    20 | schema: {}
+    21 | schema: {}
        |         ^
        = help: name what the model takes, such as `amount: { type: float64 }`
 

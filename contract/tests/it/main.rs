@@ -7,6 +7,8 @@ mod e1_all_errors_at_once;
 mod e1_no_text_panics;
 mod generated;
 mod limits;
+mod retrain;
+mod t2_artifacts;
 mod yaml;
 
 use std::path::{Path, PathBuf};

@@ -33,7 +33,8 @@ use datafusion::logical_expr::{ident, try_cast};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
 pub use declared::declared;
-pub use profiles::window_profiles;
+pub use files::url as file_url;
+pub use profiles::{own_name, window_profiles};
 pub use typed::holds;
 
 use crate::error::{Error, Result};

@@ -64,7 +64,7 @@ pub async fn window_profiles(path: &Path, contract: &Contract) -> Result<Vec<(Wi
 }
 
 /// What the history calls a column of the event's own.
-fn own_name(contract: &Contract, name: &str) -> String {
+pub fn own_name(contract: &Contract, name: &str) -> String {
     let mut name = name.to_owned();
     while contract.column(&name).is_some() {
         name.insert(0, '_');

@@ -28,6 +28,8 @@ pub(crate) struct Prediction {
     /// Seconds.
     pub latency: Option<f64>,
     pub is_error: bool,
+    /// What another version would have given ([`PredictionDecoder::shadow_version`]).
+    pub shadow_score: Option<f64>,
     /// Some features have a wrong type ([`PredictionDecoder::mistyped`]); everything else is right.
     pub is_mistyped: bool,
 }
@@ -37,6 +39,7 @@ pub(crate) struct PredictionDecoder {
     event: Event,
     pointers: Pointers,
     version: String,
+    shadow_version: String,
     class: Option<String>,
     mistyped: Vec<usize>,
 }
@@ -50,7 +53,15 @@ struct Pointers {
     prediction: Option<Pointer>,
     latency: Option<(Pointer, f64)>,
     error: Option<Pointer>,
+    shadow: Option<Shadow>,
     columns: Vec<Column>,
+}
+
+/// The score of another version.
+#[derive(Debug)]
+struct Shadow {
+    version: Pointer,
+    score: Pointer,
 }
 
 /// One feature.
@@ -70,6 +81,10 @@ impl Pointers {
         let (version, score) = (optional(&fields.version), optional(&fields.score));
         let (prediction, error) = (optional(&fields.prediction), optional(&fields.error));
         let latency = fields.latency.as_ref().map(|field| (Pointer::new(tree, &field.pointer), seconds(field.unit)));
+        let shadow = fields.shadow.as_ref().map(|shadow| Shadow {
+            version: Pointer::new(tree, &shadow.version),
+            score: Pointer::new(tree, &shadow.score),
+        });
         let features = Pointer::new(tree, &fields.features);
         let columns = contract.schema.iter().map(|column| Column {
             name: column.name.clone(),
@@ -78,7 +93,7 @@ impl Pointers {
             is_hashed: column.kind == ColumnKind::String && column.privacy != Privacy::Keep,
         });
         let columns = columns.collect();
-        Self { version, features, score, prediction, latency, error, columns }
+        Self { version, features, score, prediction, latency, error, shadow, columns }
     }
 }
 
@@ -89,7 +104,8 @@ impl PredictionDecoder {
             Event::new(&contract.sources.predictions.filter, &fields.event_id, &fields.time, |tree| {
                 Pointers::new(contract, tree)
             });
-        Self { event, pointers, version: String::new(), class: None, mistyped: Vec::new() }
+        let (version, shadow_version) = (String::new(), String::new());
+        Self { event, pointers, version, shadow_version, class: None, mistyped: Vec::new() }
     }
 
     pub fn decode(&mut self, payload: &[u8]) -> Decoded<Prediction> {
@@ -105,7 +121,7 @@ impl PredictionDecoder {
 
     fn prediction(&mut self) -> Result<Prediction, Refusal> {
         let (id, time) = (self.event.id()?, self.event.time()?);
-        self.read_version()?;
+        self.read_versions()?;
         let score = self.number("score", self.pointers.score.as_ref())?;
         let predicted = self.read_class()?;
         let latency = match &self.pointers.latency {
@@ -113,26 +129,17 @@ impl PredictionDecoder {
             None => None,
         };
         let is_error = self.is_error();
+        let shadow_score = self.number("shadow score", self.pointers.shadow.as_ref().map(|shadow| &shadow.score))?;
         self.read_features()?;
-        Ok(Prediction { id, time, score, predicted, latency, is_error, is_mistyped: !self.mistyped.is_empty() })
+        let is_mistyped = !self.mistyped.is_empty();
+        Ok(Prediction { id, time, score, predicted, latency, is_error, shadow_score, is_mistyped })
     }
 
-    fn read_version(&mut self) -> Result<(), Refusal> {
-        self.version.clear();
-        let Some(pointer) = &self.pointers.version else { return Ok(()) };
-        match pointer.value(&self.event.scratch) {
-            Scalar::Absent | Scalar::Null => {}
-            Scalar::Text(span) => self.version.push_str(self.event.scratch.text(span)),
-            Scalar::Integer(value) => self.version.push_str(&value.to_string()),
-            Scalar::Large(value) => self.version.push_str(&value.to_string()),
-            other => return Err(Refusal::wrong_type("version", &pointer.pointer, other, "text or an integer")),
-        }
-        if self.version.len() > VERSION_BYTES_LIMIT {
-            let pointer = &pointer.pointer;
-            let detail = format!("the version at `{pointer}` is longer than {VERSION_BYTES_LIMIT} bytes");
-            return Err(Refusal::new(Reason::WrongType, detail));
-        }
-        Ok(())
+    fn read_versions(&mut self) -> Result<(), Refusal> {
+        let (pointers, scratch) = (&self.pointers, &self.event.scratch);
+        read_version("version", pointers.version.as_ref(), scratch, &mut self.version)?;
+        let shadow = pointers.shadow.as_ref().map(|shadow| &shadow.version);
+        read_version("shadow version", shadow, scratch, &mut self.shadow_version)
     }
 
     fn number(&self, what: &str, pointer: Option<&Pointer>) -> Result<Option<f64>, Refusal> {
@@ -255,10 +262,34 @@ impl PredictionDecoder {
         &self.version
     }
 
+    /// The version that scored the event too, without effect on the answer.
+    pub fn shadow_version(&self) -> Option<&str> {
+        Some(self.shadow_version.as_str()).filter(|version| !version.is_empty())
+    }
+
     /// What was predicted, as text.
     pub fn class(&self) -> Option<&str> {
         self.class.as_deref()
     }
+}
+
+/// A version as text; empty where there is none.
+fn read_version(what: &str, pointer: Option<&Pointer>, scratch: &Scratch, text: &mut String) -> Result<(), Refusal> {
+    text.clear();
+    let Some(pointer) = pointer else { return Ok(()) };
+    match pointer.value(scratch) {
+        Scalar::Absent | Scalar::Null => {}
+        Scalar::Text(span) => text.push_str(scratch.text(span)),
+        Scalar::Integer(value) => text.push_str(&value.to_string()),
+        Scalar::Large(value) => text.push_str(&value.to_string()),
+        other => return Err(Refusal::wrong_type(what, &pointer.pointer, other, "text or an integer")),
+    }
+    if text.len() > VERSION_BYTES_LIMIT {
+        let pointer = &pointer.pointer;
+        let detail = format!("the {what} at `{pointer}` is longer than {VERSION_BYTES_LIMIT} bytes");
+        return Err(Refusal::new(Reason::WrongType, detail));
+    }
+    Ok(())
 }
 
 fn kind_name(kind: ColumnKind) -> &'static str {

@@ -2,8 +2,9 @@
 //!
 //! A batch is used twice: its rows go into the profiles of their windows, and it is the history's record batch. Columns of
 //! the history: `event_id`, `time` (UTC, microseconds), then for predictions `version`, `score`, `prediction`, `latency`
-//! (seconds), `error`, `late`, `offset` and the schema's columns, for labels `label` and `offset`. A feature with the name
-//! of one of these keeps it, and the event's own column gets underscores in front.
+//! (seconds), `error`, `late`, `offset`, where the contract has `shadow` also `shadow_version` and `shadow_score` (null where
+//! no other version scored), and the schema's columns, for labels `label` and `offset`. A feature with the name of one of
+//! these keeps it, and the event's own column gets underscores in front.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,6 +67,13 @@ impl ColumnBuilder {
     }
 }
 
+/// What another version would have given. It is in no profile.
+#[derive(Default)]
+struct ShadowBuilder {
+    versions: StringDictionaryBuilder<Int32Type>,
+    scores: Float64Builder,
+}
+
 /// Whose profile a row belongs to: window and number of the version.
 pub(crate) type CellKey = (EventTime, u16);
 
@@ -81,6 +89,8 @@ pub(crate) struct PredictionBuffer {
     latencies: Float64Builder,
     errors: Vec<bool>,
     offsets: Vec<i64>,
+    /// Where the contract says where it is.
+    shadow: Option<ShadowBuilder>,
     /// None: late, in the history alone.
     cells: Vec<Option<CellKey>>,
     /// Numbers of the segments of each row.
@@ -90,6 +100,7 @@ pub(crate) struct PredictionBuffer {
 impl PredictionBuffer {
     pub fn new(contract: Arc<Contract>) -> Self {
         let columns = contract.schema.iter().map(|column| ColumnBuilder::new(column.kind)).collect();
+        let shadow = contract.fields.predictions.shadow.as_ref().map(|_| ShadowBuilder::default());
         Self {
             contract,
             columns,
@@ -101,6 +112,7 @@ impl PredictionBuffer {
             latencies: Float64Builder::new(),
             errors: Vec::new(),
             offsets: Vec::new(),
+            shadow,
             cells: Vec::new(),
             segments: Vec::new(),
         }
@@ -129,6 +141,10 @@ impl PredictionBuffer {
         self.latencies.append_option(prediction.latency);
         self.errors.push(prediction.is_error);
         self.offsets.push(offset);
+        if let Some(shadow) = &mut self.shadow {
+            shadow.versions.append_option(decoder.shadow_version());
+            shadow.scores.append_option(prediction.shadow_score);
+        }
         self.cells.push(cell);
         self.segments.extend_from_slice(segments);
     }
@@ -145,6 +161,10 @@ impl PredictionBuffer {
             latencies: Arc::new(self.latencies.finish()),
             errors: std::mem::take(&mut self.errors),
             offsets: std::mem::take(&mut self.offsets),
+            shadow: self
+                .shadow
+                .as_mut()
+                .map(|shadow| (shadow.versions.finish(), Arc::new(shadow.scores.finish()) as _)),
             cells: std::mem::take(&mut self.cells),
             segments: std::mem::take(&mut self.segments),
             width: self.contract.segments.len(),
@@ -163,6 +183,7 @@ pub(crate) struct Batch {
     latencies: ArrayRef,
     errors: Vec<bool>,
     offsets: Vec<i64>,
+    shadow: Option<(DictionaryArray<Int32Type>, ArrayRef)>,
     cells: Vec<Option<CellKey>>,
     segments: Vec<u16>,
     width: usize,
@@ -245,6 +266,10 @@ impl Batch {
             ("late".to_owned(), Arc::new(late)),
             ("offset".to_owned(), Arc::new(Int64Array::from(self.offsets.clone()))),
         ];
+        if let Some((versions, scores)) = self.shadow {
+            columns.push(("shadow_version".to_owned(), Arc::new(versions)));
+            columns.push(("shadow_score".to_owned(), scores));
+        }
         for (name, _) in &mut columns {
             while contract.column(name).is_some() {
                 name.insert(0, '_');

@@ -345,6 +345,7 @@ fn configuration(cluster: &Cluster, state: &Path) -> Configuration {
         listen: ([127, 0, 0, 1], 0).into(),
         database: state.join("unused"),
         state: state.to_owned(),
+        registry: state.join("unused"),
         kafka: Kafka {
             brokers: cluster.brokers(),
             group: "bellwether".to_owned(),

@@ -48,6 +48,7 @@ pub fn contract() -> Contract {
                 prediction: Some("/class".to_owned()),
                 latency: Some(LatencyField { pointer: "/ms".to_owned(), unit: TimeUnit::Milliseconds }),
                 error: Some("/error".to_owned()),
+                shadow: None,
             },
             labels: Some(LabelFields { event_id: "/id".to_owned(), time: time("/t"), label: "/y".to_owned() }),
         },

@@ -2,15 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod accepted;
+mod access;
 mod alerts;
 mod dead_letters;
 mod findings;
+mod history;
 mod notifications;
 mod opening;
 mod parts;
-mod records;
+mod registry;
+mod retrainings;
 mod shards;
 mod transactions;
+mod upgrade;
 mod windows;
 
 use contract::{EventTime, Window};
