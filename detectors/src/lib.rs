@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "exact results are promised, and tested as such"))]
 
 pub mod aggregates;
+pub mod canary;
 mod error;
 pub mod judge;
 pub mod kernel;

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 mod budget;
+mod canary;
+mod canary_rollouts;
+mod canary_streams;
 mod faults;
 mod goldens;
 mod judge;
