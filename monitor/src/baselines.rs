@@ -1,10 +1,11 @@
-//! What windows are compared with: fixed data, a trailing span of accepted windows, or the first accepted windows.
+//! What windows are compared with: fixed data, a trailing span of accepted windows, a registered version's training data, or
+//! the first accepted windows.
 //!
-//! Inputs have one baseline a model; outputs and performance have one a version. Quarantined windows enter none, nor do those
+//! Inputs have one baseline a model; outputs and performance have one a version, so a promotion moves them. Quarantined windows enter none, nor do those
 //! that are held out ([`crate::holding`]).
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use contract::model::{BaselineKind, BaselinePart};
@@ -58,6 +59,19 @@ impl Baselines {
             outputs: PerVersion::new(outputs, Use::Outputs, seed(outputs)),
             performance: PerVersion::new(performance, Use::Performance, seed(performance)),
         })
+    }
+
+    /// A version came into the registry with its training data, scored by models that hadn't seen them: where the contract
+    /// says `training`, its outputs and its performance are compared with those from now on. `is_champion`: inputs too.
+    pub fn register(&mut self, version: &str, windows: &[(Window, Vec<WindowCell>)], is_champion: bool) {
+        if is_champion && matches!(self.inputs.kind, Kind::Learnt | Kind::Registered) {
+            let whole = windows.iter().flat_map(|(window, cells)| {
+                cells.iter().filter(|cell| cell.segment.is_empty()).map(|cell| (*window, &cell.profile))
+            });
+            self.inputs = Part::registered(Use::Inputs, whole);
+        }
+        self.outputs.register(version, windows);
+        self.performance.register(version, windows);
     }
 
     /// What a window's inputs are compared with.
@@ -136,7 +150,7 @@ impl Baselines {
         };
         let span = kinds.iter().filter_map(|kind| match kind {
             Kind::Trailing(span) => Some(*span),
-            Kind::Fixed | Kind::Learnt => None,
+            Kind::Fixed | Kind::Learnt | Kind::Registered => None,
         });
         (span.max(), kinds.contains(&Kind::Learnt))
     }
@@ -155,6 +169,8 @@ struct PerVersion {
     empty: Part,
     /// Seeds serve every version: a file says what the model is expected to do, whichever version serves.
     seeded: BTreeMap<String, Part>,
+    /// By version and segment: the training data of registered versions.
+    registered: BTreeMap<(String, String), Part>,
     parts: BTreeMap<(String, String), Part>,
 }
 
@@ -176,16 +192,34 @@ impl PerVersion {
         for ((segment, window), profile) in merged {
             seeded.entry(segment).or_insert_with(|| empty.clone()).seed(window, &profile);
         }
-        Self { empty, seeded, parts: BTreeMap::new() }
+        Self { empty, seeded, registered: BTreeMap::new(), parts: BTreeMap::new() }
     }
 
-    fn initial(&self, segment: &str) -> &Part {
-        self.seeded.get(segment).unwrap_or(&self.empty)
+    fn register(&mut self, version: &str, windows: &[(Window, Vec<WindowCell>)]) {
+        if self.empty.kind != Kind::Learnt {
+            return;
+        }
+        self.registered.retain(|(of, _), _| of != version);
+        // What was learnt of it so far has done its work.
+        self.parts.retain(|(of, _), _| of != version);
+        let segments: BTreeSet<&str> =
+            windows.iter().flat_map(|(_, cells)| cells.iter().map(|cell| cell.segment.as_str())).collect();
+        for segment in segments {
+            let cells = windows.iter().flat_map(|(window, cells)| {
+                cells.iter().filter(|cell| cell.segment == segment).map(|cell| (*window, &cell.profile))
+            });
+            let part = Part::registered(self.empty.used, cells);
+            self.registered.insert((version.to_owned(), segment.to_owned()), part);
+        }
+    }
+
+    fn initial(&self, key: &(String, String)) -> &Part {
+        self.registered.get(key).or_else(|| self.seeded.get(&key.1)).unwrap_or(&self.empty)
     }
 
     fn part(&self, version: &str, segment: &str) -> &Part {
         let key = (version.to_owned(), segment.to_owned());
-        self.parts.get(&key).unwrap_or_else(|| self.initial(segment))
+        self.parts.get(&key).unwrap_or_else(|| self.initial(&key))
     }
 
     fn before(&self, version: &str, segment: &str, window: Window) -> Baseline {
@@ -193,12 +227,17 @@ impl PerVersion {
     }
 
     fn accept(&mut self, version: &str, segment: &str, window: Window, profile: &WindowProfile) {
-        if matches!(self.empty.kind, Kind::Fixed) {
+        let key = (version.to_owned(), segment.to_owned());
+        if let Some(part) = self.parts.get_mut(&key) {
+            part.accept(window, profile);
             return;
         }
-        let initial = self.seeded.get(segment).unwrap_or(&self.empty);
-        let key = (version.to_owned(), segment.to_owned());
-        self.parts.entry(key).or_insert_with(|| initial.clone()).accept(window, profile);
+        let initial = self.initial(&key);
+        if !initial.is_given() {
+            let mut part = initial.clone();
+            part.accept(window, profile);
+            self.parts.insert(key, part);
+        }
     }
 
     fn revise(&mut self, version: &str, segment: &str, window: Window, profile: &WindowProfile) {

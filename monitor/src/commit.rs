@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 
 use contract::configuration::Route;
-use contract::{EventTime, Finding, WallTime, Window};
+use contract::{Contract, EventTime, Finding, WallTime, Window};
+use retrain_trigger::commands::supersede;
+use retrain_trigger::plan;
+use retrain_trigger::policy::LOOKS_BACK;
+use retrain_trigger::retraining::{AskedBy, Retraining, State};
 use retrain_trigger::{Decision, Observed, Request, Standing, decide, standing};
 use rules::{AlertChange, AlertState, NotificationContext, Transition};
 use store::{AlertRow, Compared, NotificationRow, RetrainingRow, Transaction, WindowSummary};
@@ -45,7 +49,7 @@ pub(crate) struct Committed {
 }
 
 pub(crate) async fn commit(monitor: &ModelMonitor, outcome: Outcome<'_>) -> Result<Committed> {
-    let Outcome { step, merged, findings, is_quarantined, held_out, transition, mut cursor } = outcome;
+    let Outcome { step, merged, findings, is_quarantined, held_out, transition, cursor } = outcome;
     let model = &monitor.contract().model;
     let now = WallTime::now();
     let mut journal = Journal::default();
@@ -64,18 +68,24 @@ pub(crate) async fn commit(monitor: &ModelMonitor, outcome: Outcome<'_>) -> Resu
         transaction.upsert_finding(finding).await?;
         journal.entries.push(Entry::Finding(finding.clone()));
     }
+    let mut observed =
+        Observed::new(cursor.faults.clone(), &transaction.requested_retrainings(model, LOOKS_BACK).await?);
     for change in &transition.changes {
         if change.is_update() {
             write_alert(&mut transaction, change, false, now).await?;
             continue;
         }
         journal.entries.push(Entry::Alert(alert_entry(change, step, merged)));
-        let decision = retraining(monitor, change, step, &mut cursor);
+        let decision = retraining(monitor, &mut transaction, change, step, &mut observed).await?;
         if let Some(decision) = &decision {
-            transaction.insert_retraining(&retraining_row(change, decision, step.due, now)).await?;
+            let row = retraining_row(monitor, change, decision, step.due, now);
+            transaction.insert_retraining(&row).await?;
+            if *decision == Decision::Requested {
+                observed.request(&row);
+            }
             journal.entries.push(Entry::Retraining(retraining_entry(change, decision, merged)));
         }
-        let standing = retraining_words(monitor, decision.as_ref(), &cursor, step.due);
+        let standing = retraining_words(monitor, decision.as_ref(), &observed, step.due);
         let is_told = enqueue(&mut transaction, monitor, change, standing, now).await?;
         write_alert(&mut transaction, change, is_told, now).await?;
     }
@@ -83,9 +93,10 @@ pub(crate) async fn commit(monitor: &ModelMonitor, outcome: Outcome<'_>) -> Resu
         tracing::warn!(model, alerts = transition.left_out, "more alerts than are kept; these are left out");
     }
     if step.stage == Stage::Closed {
-        transaction
-            .put_progress(model, "standing", &rows::standing_json(&standing_now(monitor, &cursor, step.due)))
-            .await?;
+        let standing = rows::standing_json(&standing_now(monitor, &observed, step.due));
+        transaction.put_progress(model, "standing", &standing).await?;
+        let faults = serde_json::to_string(&cursor.faults).unwrap_or_default();
+        transaction.put_progress(model, retrain_trigger::clock::FAULTS, &faults).await?;
     }
     transaction.clear_dirty(model, merged.window).await?;
     transaction.put_rule_state(model, &serde_json::to_string(&transition.state).unwrap_or_default()).await?;
@@ -149,63 +160,86 @@ pub(crate) async fn drop_parts(monitor: &ModelMonitor, windows: &[Window], ended
     Ok(())
 }
 
-fn observed(cursor: &Cursor) -> Observed {
-    Observed { faults: cursor.faults.clone(), last_requested: cursor.last_requested }
-}
-
-fn standing_now(monitor: &ModelMonitor, cursor: &Cursor, at: EventTime) -> Standing {
-    standing(monitor.contract().retrain.as_ref(), &observed(cursor), at)
+fn standing_now(monitor: &ModelMonitor, observed: &Observed, at: EventTime) -> Standing {
+    standing(monitor.contract().retrain.as_ref(), observed, at)
 }
 
 /// What an alert means for retraining: a rule with the action `retrain` asks for one when it fires; a fault that fires
 /// vetoes all of them while it stands, and that is put on record too.
-fn retraining(monitor: &ModelMonitor, change: &AlertChange, step: Step, cursor: &mut Cursor) -> Option<Decision> {
+async fn retraining(
+    monitor: &ModelMonitor,
+    transaction: &mut Transaction,
+    change: &AlertChange,
+    step: Step,
+    observed: &mut Observed,
+) -> Result<Option<Decision>> {
     if !change.is_firing() {
-        return None;
+        return Ok(None);
     }
-    let retrain = monitor.contract().retrain.as_ref();
+    let contract = monitor.contract();
+    let retrain = contract.retrain.as_ref();
     if change.asks_for_retraining() {
-        let decision = decide(retrain, &observed(cursor), &Request { at: step.due });
-        if decision == Decision::Requested {
-            cursor.last_requested = Some(step.due);
+        if gives_way(transaction, contract).await? {
+            observed.under_way = None;
         }
-        return Some(decision);
+        let decision = decide(retrain, observed, &Request { at: step.due, is_person: false });
+        if decision == Decision::Requested {
+            // One that merely waits for a person makes room.
+            let why = format!("rule {} fired again", change.rule);
+            supersede(transaction, contract, &why, WallTime::now()).await?;
+        }
+        return Ok(Some(decision));
     }
     let is_fault = change.findings.iter().any(|finding| finding.fault.is_some());
-    match standing(retrain, &observed(cursor), step.due) {
-        Standing::Vetoed { reason } if is_fault => Some(Decision::Vetoed { reason }),
-        _ => None,
+    let is_vetoed = is_fault && !observed.faults.is_empty();
+    match standing(retrain, observed, step.due) {
+        Standing::Vetoed { reason } if is_vetoed => Ok(Some(Decision::Vetoed { reason })),
+        _ => Ok(None),
     }
+}
+
+/// Whether the retraining that is under way merely waits for a person.
+async fn gives_way(transaction: &mut Transaction, contract: &Contract) -> Result<bool> {
+    let row = transaction.active_retraining(&contract.model).await?;
+    let (Some(retrain), Some(row)) = (&contract.retrain, row) else { return Ok(false) };
+    Ok(plan::gives_way(retrain, &Retraining::from_row(&row)?))
 }
 
 fn retraining_words(
     monitor: &ModelMonitor,
     decision: Option<&Decision>,
-    cursor: &Cursor,
+    observed: &Observed,
     at: EventTime,
 ) -> (&'static str, Option<String>) {
     match decision {
         Some(Decision::Requested) => ("requested", None),
         Some(Decision::Vetoed { reason }) => ("vetoed", Some(reason.clone())),
-        None => match standing_now(monitor, cursor, at) {
+        None => match standing_now(monitor, observed, at) {
             Standing::Vetoed { reason } => ("vetoed", Some(reason)),
             other => (other.name(), None),
         },
     }
 }
 
-fn retraining_row(change: &AlertChange, decision: &Decision, at: EventTime, now: WallTime) -> RetrainingRow {
+fn retraining_row(
+    monitor: &ModelMonitor,
+    change: &AlertChange,
+    decision: &Decision,
+    at: EventTime,
+    now: WallTime,
+) -> RetrainingRow {
     let (state, reason) = outcome_words(decision, change);
-    RetrainingRow {
-        id: format!("{}-{}-{state}", change.fingerprint, at.micros()),
-        model: change.model.clone(),
-        state: state.to_owned(),
-        reason,
-        rule: change.rule.clone(),
-        event_time: at,
-        created: now,
-        annotations: "{}".to_owned(),
+    let id = retrain_trigger::retraining_id_of_rule(&change.model, at, &format!("{}{state}", change.fingerprint));
+    let asked_by = AskedBy::Rule(change.rule.clone());
+    let mut retraining =
+        Retraining::requested(id, &change.model, asked_by, &format!("rule {} fired", change.rule), at, now);
+    if let Decision::Vetoed { .. } = decision {
+        retraining.state = State::Vetoed;
+        retraining.outcome = Some(reason);
     }
+    let mut row = retraining.to_row(now);
+    row.is_active &= monitor.setup.carries_out;
+    row
 }
 
 fn retraining_entry(change: &AlertChange, decision: &Decision, merged: &MergedWindow) -> RetrainingEntry {

@@ -13,6 +13,8 @@ pub enum Error {
         "a stored window of model {model} can't be decoded ({detail}); restore the database from a backup or remove it"
     )]
     Stored { model: String, detail: String },
+    #[error(transparent)]
+    Retraining(#[from] retrain_trigger::Error),
     #[error("model {model} has no contract in this service; a shard published for it")]
     UnknownModel { model: String },
     #[error("delivering the notifications of a channel was cut short: {detail}")]
@@ -35,7 +37,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Baseline { .. } => Class::User,
-            Self::Store(_) | Self::Stored { .. } => Class::External,
+            Self::Store(_) | Self::Stored { .. } | Self::Retraining(_) => Class::External,
             Self::UnknownModel { .. } | Self::Delivery { .. } | Self::Metric { .. } => Class::Internal,
         }
     }

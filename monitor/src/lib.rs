@@ -3,8 +3,8 @@
 //! - [`Monitor`] is the [`ingest::Sink`] that shards publish to: it keeps their parts in the store and advances the model.
 //! - [`model`] takes a model from one due step to the next, each step one transaction.
 //! - [`clock`] says which step is due; [`merge`] and [`judgement`] do the work of a step; [`baselines`] hold what to compare
-//!   with, [`holding`] says what stays out of them; [`commit`] writes what came out.
-//! - [`delivery`] empties the notification outbox.
+//!   with, [`registered`] those that come with the registry, [`holding`] says what stays out of them; [`commit`] writes what came out.
+//! - [`news`] words what people are told of retrainings; [`delivery`] empties the notification outbox.
 //!
 //! Detectors, rules and retraining policy are other crates; this one only calls them in order.
 
@@ -20,7 +20,9 @@ mod layout;
 pub mod merge;
 pub mod metrics;
 pub mod model;
+pub mod news;
 mod part;
+mod registered;
 mod restart;
 mod revision;
 mod rows;

@@ -8,6 +8,9 @@ use contract::metrics::Metric;
 use contract::{Finding, Severity, Subject, WallTime};
 use prometheus::{Gauge, GaugeVec, IntCounterVec, Opts, Registry};
 
+use retrain_trigger::plan;
+use retrain_trigger::retraining::{Retraining, State};
+
 use crate::error::{Error, Result};
 use crate::journal::{Entry, Journal, WindowEntry};
 
@@ -28,6 +31,8 @@ pub struct Metrics {
     notifications: IntCounterVec,
     outbox_oldest: Gauge,
     retrainings: IntCounterVec,
+    retraining_state: GaugeVec,
+    rollout_weight: GaugeVec,
     left_out: IntCounterVec,
     series: Mutex<Series>,
 }
@@ -54,6 +59,8 @@ impl Metrics {
             notifications: counters(registry, names::NOTIFICATIONS)?,
             outbox_oldest: gauge(registry, names::OUTBOX_OLDEST)?,
             retrainings: counters(registry, names::RETRAININGS)?,
+            retraining_state: gauges(registry, names::RETRAINING_STATE)?,
+            rollout_weight: gauges(registry, names::ROLLOUT_WEIGHT)?,
             left_out: counters(registry, names::SERIES_LEFT_OUT)?,
             series: Mutex::default(),
         })
@@ -87,6 +94,26 @@ impl Metrics {
             self.set(&self.alerts, names::ALERTS, &[model, rule, "pending"], pending as f64);
             self.set(&self.alerts, names::ALERTS, &[model, rule, "firing"], firing as f64);
         }
+    }
+
+    /// Sets what the newest retraining of a model is in, and how the traffic is split.
+    pub fn retraining(&self, retraining: &Retraining) {
+        let model = retraining.model.as_str();
+        for state in State::ALL {
+            let value = f64::from(u8::from(state == retraining.state));
+            self.retraining_state.with_label_values(&[model, state.name()]).set(value);
+        }
+        let Some(traffic) = plan::wanted(retraining) else { return };
+        for version in [retraining.stable.clone(), retraining.candidate.as_ref().map(|c| c.version.clone())] {
+            let Some(version) = version else { continue };
+            let weight = traffic.weights.get(&version).copied().unwrap_or(0);
+            self.set(&self.rollout_weight, names::ROLLOUT_WEIGHT, &[model, &version], f64::from(weight) / 100.0);
+        }
+    }
+
+    /// Counts a retraining that ended.
+    pub fn retraining_ended(&self, model: &str, state: State) {
+        self.retrainings.with_label_values(&[model, state.name()]).inc();
     }
 
     fn window(&self, window: &WindowEntry) {
@@ -146,7 +173,7 @@ impl Metrics {
     }
 
     /// Those whose series come and go with versions, segments and columns.
-    fn gauges(&self) -> [(&'static str, &GaugeVec); 6] {
+    fn gauges(&self) -> [(&'static str, &GaugeVec); 7] {
         [
             (names::WINDOW_ROWS.name, &self.rows),
             (names::DRIFT_STATISTIC.name, &self.statistic),
@@ -154,6 +181,7 @@ impl Metrics {
             (names::MODEL_PERFORMANCE.name, &self.performance),
             (names::LABEL_COVERAGE.name, &self.coverage),
             (names::ALERTS.name, &self.alerts),
+            (names::ROLLOUT_WEIGHT.name, &self.rollout_weight),
         ]
     }
 

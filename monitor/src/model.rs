@@ -18,12 +18,15 @@ use crate::journal::Journal;
 use crate::judgement;
 use crate::layout::layout;
 use crate::merge::{MergedWindow, merge};
+use crate::registered::Known;
 
 /// What a model is monitored by.
 pub struct ModelSetup {
     pub contract: Arc<Contract>,
     pub rules: Arc<RuleSet>,
     pub delivery: Arc<commit::DeliveryPlan>,
+    /// Retrainings that are let through are carried out here, and not by someone else.
+    pub carries_out: bool,
 }
 
 /// How far the judge is; kept in the store with every step.
@@ -36,8 +39,6 @@ pub struct Cursor {
     pub waiting: Vec<Window>,
     /// Faults of the newest judged window, in words; empty when none stands.
     pub faults: Vec<String>,
-    /// Event time of the newest retraining that was requested.
-    pub last_requested: Option<EventTime>,
     /// What lay beyond its limit in the newest window whose performance was judged, as it was judged then: a later
     /// revision of that window must not change the runs of those after it.
     pub matured_beyond: Vec<Finding>,
@@ -54,6 +55,7 @@ pub struct ModelMonitor {
     pub(crate) setup: ModelSetup,
     pub(crate) store: Store,
     pub(crate) baselines: Baselines,
+    pub(crate) registered: Known,
     pub(crate) cursor: Cursor,
     alerts: AlertState,
     pub(crate) previous_closed: Previous,
@@ -74,12 +76,14 @@ impl ModelMonitor {
             setup,
             store,
             baselines,
+            registered: Known::default(),
             cursor,
             alerts,
             previous_closed: Previous::default(),
             previous_matured: Previous::default(),
             is_caught_up: false,
         };
+        monitor.look_into_registry().await?;
         monitor.remember_baselines().await?;
         monitor.remember_runs().await?;
         Ok(monitor)
@@ -112,6 +116,7 @@ impl ModelMonitor {
     /// Takes every step that is due, and shows what was revised since. Says what it did, in order.
     pub async fn advance(&mut self) -> Result<Journal> {
         let mut journal = Journal::default();
+        self.look_into_registry().await?;
         while let Some((step, is_silent)) = self.next_step().await? {
             journal.append(self.take(step, is_silent).await?);
         }

@@ -51,6 +51,8 @@ pub(crate) enum Kind {
     Trailing(Duration),
     /// The first [`LEARNING_WINDOWS`] accepted windows, unless a file seeds it.
     Learnt,
+    /// The training data of a registered version, scored by models that hadn't seen them. Never changes.
+    Registered,
 }
 
 /// The windows of one baseline.
@@ -71,13 +73,38 @@ impl Part {
         Self { used, kind, windows: BTreeMap::new() }
     }
 
+    /// Out of the training data of a registered version. Too few windows to judge by are a beginning, and more are learnt.
+    pub fn registered<'a>(used: Use, windows: impl Iterator<Item = (Window, &'a WindowProfile)>) -> Self {
+        let mut part = Self { used, kind: Kind::Registered, windows: BTreeMap::new() };
+        windows.for_each(|(window, profile)| part.merge(window, profile));
+        if part.windows.len() < MINIMUM_BASELINE_WINDOWS {
+            part.kind = Kind::Learnt;
+        }
+        part
+    }
+
+    /// No window of the stream changes it.
+    pub fn is_given(&self) -> bool {
+        matches!(self.kind, Kind::Fixed | Kind::Registered)
+    }
+
+    fn merge(&mut self, window: Window, profile: &WindowProfile) {
+        let own = self.used.of(profile);
+        match self.windows.get_mut(&window) {
+            Some(held) => held.merge(&own),
+            None => {
+                self.windows.insert(window, own);
+            }
+        }
+    }
+
     pub fn seed(&mut self, window: Window, profile: &WindowProfile) {
         self.windows.insert(window, self.used.of(profile));
     }
 
     pub fn accept(&mut self, window: Window, profile: &WindowProfile) {
         match self.kind {
-            Kind::Fixed => {}
+            Kind::Fixed | Kind::Registered => {}
             Kind::Learnt => {
                 if self.windows.len() < LEARNING_WINDOWS {
                     self.seed(window, profile);
@@ -97,7 +124,7 @@ impl Part {
 
     /// The window's profile was revised: labels came or were corrected after it was accepted.
     pub fn revise(&mut self, window: Window, profile: &WindowProfile) {
-        if self.kind != Kind::Fixed && self.windows.contains_key(&window) {
+        if !self.is_given() && self.windows.contains_key(&window) {
             self.seed(window, profile);
         }
     }
@@ -138,11 +165,11 @@ impl Part {
     /// Oldest first.
     fn selected(&self, window: Window) -> Vec<&WindowProfile> {
         let Kind::Trailing(span) = self.kind else {
-            let is_fixed = self.kind == Kind::Fixed;
+            let is_given = self.is_given();
             return self
                 .windows
                 .iter()
-                .filter(|(held, _)| is_fixed || held.end <= window.start)
+                .filter(|(held, _)| is_given || held.end <= window.start)
                 .map(|(_, p)| p)
                 .collect();
         };
@@ -172,6 +199,7 @@ impl Part {
     fn description(&self) -> String {
         match self.kind {
             Kind::Fixed => "the reference data".to_owned(),
+            Kind::Registered => "the version's training data".to_owned(),
             Kind::Trailing(span) => format!("the trailing {}", format_duration(span)),
             Kind::Learnt => "the first accepted windows".to_owned(),
         }

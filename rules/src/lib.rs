@@ -26,7 +26,7 @@ pub mod template;
 pub use error::{Class, Error, Result};
 pub use evaluate::{AlertChange, Evaluation, Stage, Transition, evaluate};
 pub use file::{read_rules, rules_from_text};
-pub use notification::{Notification, NotificationContext, NotificationKind};
+pub use notification::{Notification, NotificationContext, NotificationKind, RetrainingNews};
 pub use packs::{SHIPPED, shipped};
 pub use route::route;
 pub use rule::{Action, AlertSeverity, Rule, RuleSet, Span};

@@ -1,4 +1,4 @@
-//! What is said about an alert that begins or ends: the same facts for every channel.
+//! What is said about an alert that begins or ends, or about a retraining: the same facts for every channel.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +34,8 @@ pub struct NotificationContext {
 pub enum NotificationKind {
     Firing,
     Resolved,
+    /// A retraining ended, or waits for a person.
+    Retraining,
 }
 
 impl NotificationKind {
@@ -41,8 +43,26 @@ impl NotificationKind {
         match self {
             Self::Firing => "firing",
             Self::Resolved => "resolved",
+            Self::Retraining => "retraining",
         }
     }
+}
+
+/// What became of a retraining.
+#[derive(Clone, Debug)]
+pub struct RetrainingNews {
+    pub model: String,
+    /// The retraining's id.
+    pub retraining: String,
+    /// `promoted`, `rolled_back`, `failed`, `awaiting_approval`.
+    pub news: &'static str,
+    pub severity: AlertSeverity,
+    /// On the model's clock.
+    pub at: EventTime,
+    /// The candidate; empty if there is none yet.
+    pub version: String,
+    /// One sentence.
+    pub summary: String,
 }
 
 /// One message. Kept in the outbox as JSON until it is delivered.
@@ -139,6 +159,42 @@ impl Notification {
             retraining_reason: context.retraining_reason.clone(),
             created: context.created,
         })
+    }
+
+    /// What there is to say about a retraining. Said again, it has the same id.
+    pub fn of_retraining(news: &RetrainingNews, context: &NotificationContext) -> Self {
+        let annotations = [("summary", &news.summary), ("version", &news.version)];
+        let annotations = annotations.into_iter().filter(|(_, text)| !text.is_empty());
+        Self {
+            schema_version: SCHEMA_VERSION,
+            id: format!("{}-{}", news.retraining, news.news),
+            kind: NotificationKind::Retraining,
+            model: news.model.clone(),
+            rule: "Retraining".to_owned(),
+            severity: news.severity,
+            segment: String::new(),
+            feature: String::new(),
+            fingerprint: news.retraining.clone(),
+            started: news.at,
+            fired: None,
+            resolved: None,
+            value: None,
+            annotations: annotations.map(|(name, text)| (name.to_owned(), cut(text, EXPLANATION_LIMIT))).collect(),
+            evidence: Vec::new(),
+            owner: context.owner.clone(),
+            page: context.page.clone(),
+            retraining: news.news.to_owned(),
+            retraining_reason: Some(cut(&news.summary, EXPLANATION_LIMIT)),
+            created: context.created,
+        }
+    }
+
+    /// What webhooks call it: `alert.firing`, `alert.resolved`, `retraining.promoted` and so on.
+    pub fn event_type(&self) -> String {
+        match self.kind {
+            NotificationKind::Firing | NotificationKind::Resolved => format!("alert.{}", self.kind.name()),
+            NotificationKind::Retraining => format!("retraining.{}", self.retraining),
+        }
     }
 
     /// The id of the message about the beginning of the same life of the alert.

@@ -52,7 +52,7 @@ impl Rule {
         if contract.retrain.is_none() && !self.origin.is_shipped {
             for (Action::Retrain, place) in self.actions.iter().zip(&self.origin.actions) {
                 let message = format!("rule {}: the contract of {} has no `retrain`", self.alert, contract.model);
-                let hint = "add `retrain: { cool_down: 14d }` to the contract, or take this action out";
+                let hint = "add `retrain: { policy: { cool_down: 14d } }` to the contract, or take this action out";
                 errors.push(place.diagnostic(message).with_hint(hint));
             }
         }

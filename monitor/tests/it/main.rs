@@ -8,5 +8,6 @@ mod r1_restarts;
 mod r3_delivery;
 mod story;
 mod stream;
+mod t3_registered_baselines;
 mod t5_faults;
 mod vocabulary;

@@ -60,7 +60,7 @@ schema:
 segments: [ origin ]
 windows: {{ size: 1d, lateness: 1h, maturity: {maturity} }}
 baseline: {baseline}
-retrain: {{ cool_down: 14d }}
+retrain: {{ policy: {{ cool_down: 14d }} }}
 "
     );
     let contract = contract_from_text(&text, Path::new("flights.yaml"));
@@ -203,7 +203,12 @@ pub async fn monitor(store: &Store, contract: &Arc<Contract>, metrics: &Arc<Metr
         channels: vec!["mail".to_owned(), "hook".to_owned()],
         page: Some("http://127.0.0.1:9464/".to_owned()),
     };
-    let setup = ModelSetup { contract: Arc::clone(contract), rules: Arc::new(rules), delivery: Arc::new(delivery) };
+    let setup = ModelSetup {
+        contract: Arc::clone(contract),
+        rules: Arc::new(rules),
+        delivery: Arc::new(delivery),
+        carries_out: false,
+    };
     let model = ModelMonitor::open(setup, store.clone()).await.unwrap();
     Monitor::new(store.clone(), vec![model], Arc::clone(metrics))
 }

@@ -25,9 +25,13 @@ struct Letter {
 /// One line, without anything that could end a header.
 pub fn subject(notification: &Notification) -> String {
     let mark = match notification.kind {
-        NotificationKind::Firing => notification.severity.name(),
+        NotificationKind::Firing | NotificationKind::Retraining => notification.severity.name(),
         NotificationKind::Resolved => "resolved",
     };
+    if notification.kind == NotificationKind::Retraining {
+        let subject = format!("[{mark}] {}: retraining {}", notification.model, spaced(&notification.retraining));
+        return cut(&printable(&subject), SUBJECT_LIMIT);
+    }
     let segment = if notification.segment.is_empty() { String::new() } else { format!(" in {}", notification.segment) };
     let feature = if notification.feature.is_empty() { String::new() } else { format!(" of {}", notification.feature) };
     let subject = format!("[{mark}] {}: {}{feature}{segment}", notification.model, notification.rule);
@@ -94,6 +98,7 @@ fn letter(notification: &Notification) -> Letter {
     let title = match kind {
         NotificationKind::Firing => format!("{model}: {rule} is firing ({})", severity.name()),
         NotificationKind::Resolved => format!("{model}: {rule} is resolved"),
+        NotificationKind::Retraining => format!("{model}: retraining {}", spaced(&notification.retraining)),
     };
     let summary = annotations.get("summary").cloned().unwrap_or_default();
     let others = annotations.iter().filter(|(name, _)| !PLACED.contains(&name.as_str()));
@@ -111,8 +116,10 @@ fn letter(notification: &Notification) -> Letter {
 fn facts(notification: &Notification) -> Vec<(String, String)> {
     let annotation = |name: &str| notification.annotations.get(name).cloned();
     let shown = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let is_retraining = notification.kind == NotificationKind::Retraining;
     let all = [
-        ("Since", Some(notification.started.to_string())),
+        (if is_retraining { "At" } else { "Since" }, Some(notification.started.to_string())),
+        ("Retraining", is_retraining.then(|| notification.fingerprint.clone())),
         ("Fired", notification.fired.map(|time| time.to_string())),
         ("Resolved", notification.resolved.map(|time| time.to_string())),
         ("Because", annotation("resolution")),
@@ -146,12 +153,21 @@ fn evidence_line(evidence: &Evidence) -> String {
 }
 
 fn retraining(notification: &Notification) -> Option<String> {
+    if notification.kind == NotificationKind::Retraining {
+        // It is what the whole letter is about.
+        return None;
+    }
     let reason = notification.retraining_reason.as_deref();
     match notification.retraining.as_str() {
         "requested" => Some("Retraining requested.".to_owned()),
         "vetoed" => Some(format!("Retraining vetoed: {}.", reason.unwrap_or("no reason was recorded"))),
         _ => None,
     }
+}
+
+/// "rolled_back" as people write it.
+fn spaced(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 fn is_link(text: &str) -> bool {

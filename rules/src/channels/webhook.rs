@@ -173,7 +173,7 @@ fn written(notification: &Notification, is_truncated: bool) -> String {
         data.insert("truncated".to_owned(), Value::Bool(true));
     }
     json!({
-        "type": format!("alert.{}", notification.kind.name()),
+        "type": notification.event_type(),
         "timestamp": notification.created,
         "data": data,
     })

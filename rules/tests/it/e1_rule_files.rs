@@ -192,11 +192,11 @@ fn e1_retraining_that_the_contract_does_not_allow_is_an_error_but_for_shipped_ru
       |
     6 |         actions: [ retrain ]
       |                    ^^^^^^^
-      = help: add `retrain: { cool_down: 14d }` to the contract, or take this action out
+      = help: add `retrain: { policy: { cool_down: 14d } }` to the contract, or take this action out
 
     1 error
     ");
-    assert_eq!(set.check(&contract("retrain: { cool_down: 14d }\n")), []);
+    assert_eq!(set.check(&contract("retrain: { policy: { cool_down: 14d } }\n")), []);
     let shipped = shipped("packs/default.yaml", None).unwrap();
     assert!(shipped.rules().iter().any(|rule| !rule.actions.is_empty()));
     assert_eq!(shipped.check(&contract("")), []);

@@ -1,8 +1,8 @@
 //! What people and programs read.
 
-use contract::Severity;
+use contract::{EventTime, Severity};
 use rules::channels::{letter, webhook};
-use rules::{Notification, NotificationContext, Stage};
+use rules::{AlertSeverity, Notification, NotificationContext, RetrainingNews, Stage};
 use serde_json::Value;
 
 use crate::scene::{Life, context, day, decay, notification, unit_change};
@@ -43,6 +43,33 @@ fn an_end_as_a_letter() {
     insta::assert_snapshot!(letter::subject(&notification), @"[resolved] flights: PerformanceDecay");
     insta::assert_snapshot!("resolved_text", letter::text(&notification));
     assert_eq!(notification.firing_id(), self::notification().id);
+}
+
+#[test]
+fn a_retraining_as_a_letter_and_as_a_webhook() {
+    let news = RetrainingNews {
+        model: "flights".to_owned(),
+        retraining: "flights-20130620T0800Z-1f".to_owned(),
+        news: "rolled_back",
+        severity: AlertSeverity::Ticket,
+        at: EventTime::from_micros(0),
+        version: "3".to_owned(),
+        summary: "version 3 is out of service, version 2 serves; it was worse by 0.9".to_owned(),
+    };
+    let notification = Notification::of_retraining(&news, &NotificationContext::default());
+    insta::assert_snapshot!(letter::subject(&notification), @"[ticket] flights: retraining rolled back");
+    insta::assert_snapshot!(letter::text(&notification), @r"
+    flights: retraining rolled back
+
+    version 3 is out of service, version 2 serves; it was worse by 0.9
+
+    At          1970-01-01T00:00:00Z
+    Retraining  flights-20130620T0800Z-1f
+    Version     3
+    ");
+    let body: Value = serde_json::from_str(&webhook::body(&notification)).unwrap();
+    assert_eq!(body["type"], "retraining.rolled_back");
+    assert_eq!(notification.id, "flights-20130620T0800Z-1f-rolled_back");
 }
 
 #[test]
