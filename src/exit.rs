@@ -35,6 +35,20 @@ impl Failure {
     }
 }
 
+#[cfg(test)]
+impl Failure {
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+}
+
+#[cfg(test)]
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);

@@ -6,9 +6,13 @@
 #[allow(dead_code, reason = "shared with the tests")]
 mod filled;
 
+#[path = "../tests/it/decider.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
+mod decider;
+
 use std::sync::Arc;
 
-use dashboard_api::{ApiState, Readiness, serve};
+use dashboard_api::{ApiState, Readiness, first_token, serve};
 use prometheus::{GaugeVec, Opts, Registry};
 use store::Store;
 use tokio::net::TcpListener;
@@ -29,7 +33,12 @@ async fn main() {
         registry,
         readiness: Arc::new(|| Readiness::Ready),
         models: vec![filled::info(filled::MODEL), filled::info(filled::EMPTY)],
+        is_open_to_readers: true,
+        commands: Arc::new(decider::Decider::default()),
     };
+    if let Some(token) = first_token(&state.store).await.unwrap() {
+        eprintln!("admin's token: {token}");
+    }
     let listener = TcpListener::bind(&address).await.unwrap();
     eprintln!("test data at http://{address}/");
     serve(listener, state, CancellationToken::new()).await.unwrap();

@@ -1,13 +1,16 @@
 // The four panels of the timeline. Each draws into its own SVG; all share one scale of event time.
 
 import { fitted, line, scale, shape, stripes, timeTicks, valueTicks } from "./drawing.js";
-import { METRICS, alertAbout, count, plural, rowName, short, time } from "./words.js";
+import { METRICS, alertAbout, count, deploymentName, plural, rowName, short, time, words } from "./words.js";
 
 /** Limits on what is drawn; what is left out is said. */
 const HEAT_ROWS = 16;
 const ALERT_LANES = 10;
 const SEVERITIES = ["none", "info", "warning", "critical"];
 const LANE = 20;
+/** Rows of labels of deployments above the curve, and the height of one. */
+const LABEL_ROWS = 3;
+const LABEL = 13;
 /** Where there is no room beside a lane, its name stands above it. */
 const NAMED_LANE = 34;
 
@@ -22,12 +25,15 @@ export function makeView(timeline, windows, width, metric) {
   const right = width - (isNarrow ? 4 : 14);
   const x = scale(from, to, gutter, right);
   const ticks = timeTicks(from, to, isNarrow ? 4 : 10);
-  return { windows: shown, from, to, width, gutter, right, x, ticks, isNarrow, metric, alerts: timeline.alerts, retrainings: timeline.retrainings };
+  const deployments = timeline.deployments.map((mark) => ({ ...mark, time: Date.parse(mark.time) }))
+    .filter((mark) => mark.time >= from && mark.time <= to).reverse();
+  return { windows: shown, from, to, width, gutter, right, x, ticks, isNarrow, metric, deployments, alerts: timeline.alerts, retrainings: timeline.retrainings };
 }
 
 /** A window is judged a while after its end: what came of that just after the newest window belongs on the axis too. */
 function marksAfter(timeline, newest) {
-  const marks = [...timeline.alerts.flatMap((alert) => [alert.fired, alert.resolved]), ...timeline.retrainings.map((mark) => mark.event_time)];
+  const marks = [...timeline.alerts.flatMap((alert) => [alert.fired, alert.resolved]), ...timeline.retrainings.map((mark) => mark.event_time),
+    ...timeline.deployments.map((mark) => mark.time)];
   const patience = 3 * (newest.to - newest.from);
   return marks.filter(Boolean).map(Date.parse).filter((at) => at > newest.to && at <= newest.to + patience);
 }
@@ -64,6 +70,27 @@ function begin(svg, view, height, label) {
   for (const tick of view.ticks) {
     svg.append(shape("line", { class: "grid", x1: view.x(tick.at), x2: view.x(tick.at), y1: 0, y2: height }));
   }
+  for (const mark of view.deployments) {
+    const at = view.x(mark.time);
+    svg.append(shape("line", { class: `deployment ${mark.kind}`, x1: at, x2: at, y1: 0, y2: height }, shape("title", {}, `${time(new Date(mark.time).toISOString())}: ${mark.words || deploymentName(mark)}`)));
+  }
+}
+
+/** Labels of deployments, each in the first row where there is room; one without room leaves its line alone. */
+function placeLabels(view) {
+  const ends = [];
+  const placed = [];
+  for (const mark of view.deployments) {
+    const text = deploymentName(mark);
+    const wide = text.length * 6 + 6;
+    const left = Math.max(Math.min(view.x(mark.time) + 3, view.right - wide), view.gutter);
+    let row = ends.findIndex((end) => end < left);
+    if (row < 0 && ends.length < LABEL_ROWS) row = ends.push(-Infinity) - 1;
+    if (row < 0) continue;
+    ends[row] = left + wide;
+    placed.push({ text, left, row, kind: mark.kind });
+  }
+  return { placed, height: ends.length * LABEL };
 }
 
 function note(svg, view, y, text) {
@@ -81,18 +108,22 @@ function isNext(before, window) {
 }
 
 export function drawPerformance(svg, view) {
-  const height = view.isNarrow ? 160 : 190;
+  const labels = placeLabels(view);
+  const height = (view.isNarrow ? 160 : 190) + labels.height;
   const name = METRICS[view.metric].name;
   const known = view.windows.filter((window) => window[view.metric] !== null);
   const over = known.filter((window) => SEVERITIES.indexOf(window.performance_severity) >= 2).length;
   begin(svg, view, height, `${name}: ${plural(known.length, "window")} with labels, ${over} beyond the limit`);
+  for (const label of labels.placed) {
+    svg.append(shape("text", { class: `deployment-name ${label.kind}`, x: label.left, y: (label.row + 1) * LABEL - 3 }, label.text));
+  }
   if (known.length === 0) {
     note(svg, view, height / 2, "No labels have been joined yet; performance needs them.");
     return;
   }
   const hasLimits = view.metric === "log_loss";
   const [low, high] = bounds(known, view.metric, hasLimits);
-  const y = scale(low, high, height - 8, 8);
+  const y = scale(low, high, height - 8, 8 + labels.height);
   const held = (value) => y(Math.min(Math.max(value, low), high));
   for (const tick of valueTicks(low, high, 4)) {
     svg.append(shape("line", { class: "grid", x1: view.gutter, x2: view.right, y1: y(tick), y2: y(tick) }),
@@ -100,6 +131,22 @@ export function drawPerformance(svg, view) {
   }
   if (hasLimits) drawRange(svg, view, known, held);
   drawLine(svg, view, known, y);
+  if (hasLimits) drawOthers(svg, view, held);
+}
+
+/** Versions that served beside the one that the curve is of. */
+function others(window) {
+  return window.versions.filter((served) => served.version !== window.version && served.log_loss !== null);
+}
+
+function drawOthers(svg, view, held) {
+  for (const window of view.windows) {
+    for (const served of others(window)) {
+      const [x, y] = [middle(view, window), held(served.log_loss)];
+      svg.append(shape("rect", { class: "other", x: x - 2.6, y: y - 2.6, width: 5.2, height: 5.2 },
+        shape("title", {}, `Version ${served.version}: ${served.log_loss.toFixed(3)} over ${plural(served.rows, "prediction")}`)));
+    }
+  }
 }
 
 /** The lowest and highest value to show: all figures and limits; intervals only so far as they leave the figures readable. */
@@ -108,6 +155,10 @@ function bounds(known, metric, hasLimits) {
   let [low, high] = [Math.min(...values), Math.max(...values)];
   const room = Math.max(high - low, Math.abs(high) * 0.02, 1e-6) * 0.35;
   if (hasLimits) {
+    for (const { log_loss } of known.flatMap(others)) {
+      low = Math.min(low, Math.max(log_loss, Math.min(...values) - room));
+      high = Math.max(high, Math.min(log_loss, Math.max(...values) + room));
+    }
     for (const window of known.filter((window) => window.interval)) {
       low = Math.min(low, Math.max(window.interval[0], Math.min(...values) - room));
       high = Math.max(high, Math.min(window.interval[1], Math.max(...values) + room));
@@ -280,10 +331,10 @@ function drawAlert(svg, view, alert, top) {
   svg.append(group);
 }
 
-/** A triangle for a request, a struck circle for a veto. */
+/** A triangle for a retraining, a struck circle for one that was vetoed. */
 function drawMark(svg, view, mark, y) {
   const x = Math.min(view.x(Date.parse(mark.event_time)), view.right - 6);
-  const group = shape("g", { class: `mark ${mark.state}` }, shape("title", {}, `Retraining ${mark.state} ${time(mark.event_time)}: ${mark.reason}`));
+  const group = shape("g", { class: `mark ${mark.state === "vetoed" ? "vetoed" : "requested"}` }, shape("title", {}, `Retraining ${words(mark.state)} ${time(mark.event_time)}: ${mark.reason}`));
   if (mark.state === "vetoed") {
     group.append(shape("circle", { cx: x, cy: y, r: 6 }), shape("line", { x1: x - 4, y1: y + 4, x2: x + 4, y2: y - 4 }));
   } else {
@@ -319,8 +370,11 @@ export function marksIn(view, window) {
   }
   for (const mark of view.retrainings) {
     const at = Date.parse(mark.event_time);
-    if (at >= window.from && at < window.to) lines.push(["retraining", mark.state, mark.state === "vetoed" ? "fault" : ""]);
+    if (at >= window.from && at < window.to) lines.push(["retraining", words(mark.state), mark.state === "vetoed" ? "fault" : ""]);
   }
-  return lines.slice(0, 5);
+  for (const mark of view.deployments) {
+    if (mark.time >= window.from && mark.time < window.to) lines.push(["deployment", deploymentName(mark), ""]);
+  }
+  return lines.slice(0, 6);
 }
 

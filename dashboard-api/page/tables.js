@@ -130,7 +130,7 @@ function number(value) {
   return Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
 }
 
-function badge(text, kind) {
+export function badge(text, kind) {
   return element("span", { class: `badge ${kind}` }, text);
 }
 
@@ -182,7 +182,7 @@ export function showLetters(answer) {
 }
 
 /** On narrow screens each row becomes a card, so cells carry their column's name. */
-function table(names, rows, left) {
+export function table(names, rows, left) {
   const head = element("thead", {}, element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, name))));
   const body = rows.map((cells) => element("tr", {}, ...cells.map((cell, index) => element("td", { "data-name": names[index] }, cell))));
   if (left > 0) body.push(element("tr", {}, element("td", { colspan: names.length, class: "quiet" }, `and ${count(left)} older; the JSON interface has them`)));

@@ -2,11 +2,12 @@
 
 import { element } from "./drawing.js";
 import { drawAlerts, drawAxis, drawDrift, drawPerformance, drawVolume, makeView, marksIn, windowAt } from "./panels.js";
+import { showRetraining } from "./retraining.js";
+import { TokenNeeded, answered, ask, hasToken, useToken } from "./service.js";
 import { showAlerts, showEmpty, showFacts, showHealth, showLetters, showNotifications, showReasons, showWindow } from "./tables.js";
 import { plural, windowLines, windowName, windowSentence } from "./words.js";
 
 const REFRESH_MILLISECONDS = 2_000;
-const PATIENCE_MILLISECONDS = 10_000;
 const PAGE_OF_WINDOWS = 7;
 
 const get = (id) => document.getElementById(id);
@@ -23,34 +24,12 @@ const state = {
   chosen: settings.get("window"),
   /** Index of the window under the crosshair; null while it is nowhere. */
   pointed: null,
-  topics: {},
+  /** The contracts of models, as far as they were needed: they don't change while the service runs. */
+  contracts: new Map(),
   updated: null,
+  /** The model whose retraining is shown. */
+  shown: null,
 };
-
-/** Answers by address, the newest last: with their entity tag the service can say that nothing changed. */
-const answers = new Map();
-const ANSWERS_KEPT = 100;
-
-async function ask(path) {
-  const known = answers.get(path);
-  const headers = known?.tag ? { "If-None-Match": known.tag } : {};
-  const response = await fetch(path, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MILLISECONDS) });
-  if (response.status === 304 && known) return { isNew: false, body: known.body };
-  if (!response.ok) throw new Error(await problem(response));
-  const body = await response.json();
-  answers.delete(path);
-  answers.set(path, { tag: response.headers.get("ETag"), body });
-  if (answers.size > ANSWERS_KEPT) answers.delete(answers.keys().next().value);
-  return { isNew: true, body };
-}
-
-async function problem(response) {
-  try {
-    return (await response.json()).detail ?? response.statusText;
-  } catch {
-    return `${response.status} ${response.statusText}`;
-  }
-}
 
 async function refresh() {
   const status = (await ask("api/v1/status")).body;
@@ -62,15 +41,19 @@ async function refresh() {
     return;
   }
   const name = encodeURIComponent(model.model);
-  const [timeline, notifications, letters] = await Promise.all([
+  const [timeline, notifications, letters, retrainings, versions, contract] = await Promise.all([
     ask(`api/v1/models/${name}/timeline`), ask(`api/v1/notifications?model=${name}&limit=50`), ask(`api/v1/dead-letters?model=${name}&limit=5`),
+    ask(`api/v1/retrainings?model=${name}&limit=20`), ask(`api/v1/models/${name}/versions`), contractOf(model.model),
   ]);
-  if (model.windows === 0) await readTopics(model.model);
   showHealth(model);
   showFacts(model, status);
-  showEmpty(model, state.topics);
+  showEmpty(model, { predictions: contract?.sources?.predictions?.topic });
   showNotifications(notifications.body);
   showLetters(letters.body);
+  if (retrainings.isNew || versions.isNew || state.shown !== model.model) {
+    showRetraining(retrainings.body.retrainings, versions.body, contract?.retrain);
+    state.shown = model.model;
+  }
   if (timeline.isNew || state.timeline?.model !== timeline.body.model) {
     state.timeline = timeline.body;
     showAlerts(timeline.body.alerts);
@@ -78,9 +61,11 @@ async function refresh() {
   }
 }
 
-async function readTopics(model) {
-  const sources = (await ask(`api/v1/models/${encodeURIComponent(model)}`)).body.contract?.sources;
-  state.topics = { predictions: sources?.predictions?.topic };
+async function contractOf(model) {
+  if (!state.contracts.has(model)) {
+    state.contracts.set(model, (await ask(`api/v1/models/${encodeURIComponent(model)}`)).body.contract ?? {});
+  }
+  return state.contracts.get(model);
 }
 
 function showModels(models) {
@@ -171,7 +156,7 @@ async function choose(start, isByHand) {
   showSelection(window);
   const path = findingsPath(window);
   const isNewest = window === windows[windows.length - 1];
-  showWindow(window, isNewest, answers.get(path)?.body.findings ?? null);
+  showWindow(window, isNewest, answered(path)?.findings ?? null);
   try {
     const { body } = await ask(path);
     const current = windows.find((other) => other.start === state.chosen) ?? windows[windows.length - 1];
@@ -205,12 +190,30 @@ function remember() {
 }
 
 function fail(error) {
+  if (error instanceof TokenNeeded) {
+    askForToken(error.message);
+    return;
+  }
   const box = get("problem");
   box.hidden = false;
   const since = state.updated ? ` What is shown is as of ${state.updated.toISOString().slice(11, 19)} UTC.` : "";
   box.textContent = `The service doesn't answer as it should (${error.message}).${since}`;
   get("live").textContent = "not connected";
   get("live").classList.add("lost");
+}
+
+/** The service shows nothing without a token: the page asks for one, and keeps it until the tab is closed. */
+function askForToken(why) {
+  const form = get("token");
+  get("token-why").textContent = hasToken() ? why : "Reading needs a token here. An admin can make one: bellwether tokens create --role viewer.";
+  get("live").textContent = "not let in";
+  get("live").classList.add("lost");
+  if (hasToken()) useToken("");
+  // What was shown was shown to somebody who was let in.
+  document.body.classList.add("locked");
+  if (!form.hidden) return;
+  form.hidden = false;
+  get("token-text").focus();
 }
 
 let timer = null;
@@ -225,6 +228,8 @@ async function tick() {
     state.updated = new Date();
     get("live").textContent = "live";
     get("live").classList.remove("lost");
+    get("token").hidden = true;
+    document.body.classList.remove("locked");
   } catch (error) {
     fail(error);
   }
@@ -272,6 +277,12 @@ function listen() {
       draw();
     });
   }
+  get("token").addEventListener("submit", (event) => {
+    event.preventDefault();
+    useToken(get("token-text").value.trim());
+    get("token-text").value = "";
+    tick();
+  });
   get("metric").addEventListener("change", (event) => {
     state.metric = event.target.value;
     draw();

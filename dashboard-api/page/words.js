@@ -118,6 +118,12 @@ export function alertAbout(alert) {
   return [alert.feature, alert.segment].filter(Boolean).join(", ");
 }
 
+/** A deployment in two or three words: "v2 10 %", "v2 promoted". */
+export function deploymentName(mark) {
+  const isShare = ["canary", "step", "bake"].includes(mark.kind);
+  return `v${mark.version} ${isShare ? `${mark.weight} %` : words(mark.kind)}`;
+}
+
 /** The lines of the tooltip: [label, value, class]. */
 export function windowLines(window, metric, marks) {
   const lines = [];
@@ -129,6 +135,9 @@ export function windowLines(window, metric, marks) {
     lines.push(["plausible", `${figure(window.interval[0])} to ${figure(window.interval[1])}`]);
   }
   if (metric === "log_loss" && window.limit !== null) lines.push(["limit", figure(window.limit)]);
+  for (const served of window.versions) {
+    lines.push([`version ${served.version}`, `${served.log_loss === null ? "" : `${figure(served.log_loss)}, `}${plural(served.rows, "prediction")}`]);
+  }
   lines.push(["predictions", `${count(window.rows)}, ${share(window.coverage)} with label`]);
   if (window.late > 0) lines.push(["too late", count(window.late)]);
   if (window.errors > 0) lines.push(["errors", count(window.errors)]);

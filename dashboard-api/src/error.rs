@@ -1,4 +1,4 @@
-//! What can stop the server. Errors of single requests are [`crate::problem::Problem`]s.
+//! What can stop the server, or keep it from starting. Errors of single requests are [`crate::problem::Problem`]s.
 
 use std::io;
 
@@ -7,6 +7,10 @@ use std::io;
 pub enum Error {
     #[error("the HTTP server stopped: {0}; look at the system's limits on sockets and open files")]
     Serve(#[from] io::Error),
+    #[error("the tokens could not be read or written: {0}")]
+    Store(#[from] store::Error),
+    #[error("the system gives no random bytes for a token: {0}; look at /dev/urandom")]
+    Random(rand::rand_core::OsError),
 }
 
 /// Who can mend an error.
@@ -20,13 +24,19 @@ pub enum Class {
 impl Error {
     pub fn class(&self) -> Class {
         match self {
-            Self::Serve(_) => Class::External,
+            Self::Serve(_) | Self::Random(_) => Class::External,
+            Self::Store(error) => match error.class() {
+                store::Class::User => Class::User,
+                store::Class::External => Class::External,
+                store::Class::Internal => Class::Internal,
+            },
         }
     }
 
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Serve(_) => true,
+            Self::Serve(_) | Self::Random(_) => true,
+            Self::Store(error) => error.is_retryable(),
         }
     }
 }

@@ -1,14 +1,16 @@
-//! The read side over HTTP: metrics, health, a JSON interface and one web page.
+//! Everything over HTTP: metrics, health, a JSON interface with commands, and one web page.
 //!
 //! Nothing is computed here that the monitor didn't store: the routes read [`store::Store`] and arrange what they find.
-//! [`routes`] has one file a resource; errors become HTTP in [`problem`] and nowhere else. The page's files stand in
-//! `page/` and need no build step.
+//! Commands are handed to [`retrain_trigger::commands::Commands`], which decides. [`routes`] has one file a resource; errors
+//! become HTTP in [`problem`] and nowhere else. The page's files stand in `page/` and need no build step.
 //!
-//! There is no authentication yet, so the service listens on the loopback interface unless its owner says otherwise.
+//! [`auth`] says who may do what: reading is open on the loopback interface alone, commands need a token everywhere.
 //!
 //! [`dashboards`] is a pure function beside all this: it checks Grafana dashboards against the exported metrics.
 
 mod answer;
+mod auth;
+mod body;
 pub mod dashboards;
 mod error;
 mod health;
@@ -19,6 +21,7 @@ mod routes;
 mod server;
 mod state;
 
+pub use auth::{Role, first_token};
 pub use error::{Class, Error};
 pub use protection::CONCURRENT_REQUESTS;
 pub use server::{router, serve};

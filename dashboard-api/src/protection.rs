@@ -12,7 +12,7 @@ use crate::problem::Problem;
 
 /// Requests that are answered at the same time; more are told to come back.
 pub const CONCURRENT_REQUESTS: usize = 64;
-/// The largest body of a request. No route reads one yet.
+/// The largest body of a request.
 pub(crate) const REQUEST_BYTES: usize = 64 * 1024;
 
 const HEADERS: [(HeaderName, &str); 6] = [

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use prometheus::Registry;
+use retrain_trigger::commands::Commands;
 use serde::Serialize;
 use store::Store;
 
@@ -16,6 +17,10 @@ pub struct ApiState {
     pub readiness: Arc<dyn Fn() -> Readiness + Send + Sync>,
     /// The models of the configuration, in its order.
     pub models: Vec<ModelInfo>,
+    /// Whether reading needs no token; only where nobody but this machine's users can reach the listener.
+    pub is_open_to_readers: bool,
+    /// Decides on commands, and records them.
+    pub commands: Arc<dyn Commands>,
 }
 
 /// Whether the service does its work.

@@ -27,7 +27,7 @@ pub async fn execute(arguments: cli::Replay) -> Outcome {
         )));
     }
     let store = Store::in_memory().await.map_err(Failure::dependency)?;
-    let monitors = setup::monitors(&[Arc::clone(&contract)], &store, DeliveryPlan::default()).await?;
+    let monitors = setup::monitors(&[Arc::clone(&contract)], &store, &Arc::new(DeliveryPlan::default()), false).await?;
     let registry = prometheus::Registry::new();
     let metrics = Arc::new(Metrics::register(&registry).map_err(Failure::dependency)?);
     let monitor = Monitor::new(store, monitors, metrics);

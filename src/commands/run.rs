@@ -16,13 +16,14 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::setup;
+use super::{executors, setup};
 use crate::exit::{Failure, Outcome};
 
 pub async fn execute(config: &Path) -> Outcome {
     let configuration = read_configuration(config).map_err(|errors| setup::bad(&errors))?;
     let contracts = setup::contracts(&configuration).map_err(|errors| setup::bad(&errors))?;
     let contracts: Vec<_> = contracts.into_iter().map(Arc::new).collect();
+    rules::channels::install_tls_provider();
     let store = open_store(&configuration.database).await?;
     let listener = TcpListener::bind(configuration.listen)
         .await
@@ -37,22 +38,41 @@ pub async fn execute(config: &Path) -> Outcome {
         // "All interfaces" is no address that a reader could open.
         page: (!address.ip().is_unspecified()).then(|| format!("http://{address}/")),
     };
-    let monitors = setup::monitors(&contracts, &store, delivery).await?;
+    say_first_token(&store).await?;
+    let delivery = Arc::new(delivery);
+    let monitors = setup::monitors(&contracts, &store, &delivery, true).await?;
     let monitor = Arc::new(Monitor::new(store.clone(), monitors, Arc::clone(&metrics)));
     let health = Arc::new(ingest::kafka::Health::default());
+    let work = Arc::new(tokio::sync::Notify::new());
+    let retraining = executors::set_up(&configuration, &contracts, &store, &delivery, &monitor, &metrics, &work)?;
     let stop = CancellationToken::new();
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
+
+    let stopped = stop.clone();
+    let executors::Retraining { executors, desk, observer } = retraining;
+    tasks.spawn(async move {
+        retrain_trigger::driver::run(executors, work, observer, stopped).await;
+        Ok(())
+    });
 
     let deliverer = Delivery {
         store: store.clone(),
         channels: rules::channels::from_configuration(&configuration.channels).map_err(Failure::input)?,
-        metrics,
+        metrics: Arc::clone(&metrics),
         outbox: Arc::clone(&monitor.outbox),
     };
     let stopped = stop.clone();
     tasks.spawn(async move { deliverer.run(stopped).await.context("delivering notifications") });
 
-    let state = api_state(&store, &registry, &contracts, &health);
+    let state = ApiState {
+        store: store.clone(),
+        registry: registry.clone(),
+        readiness: readiness(&health),
+        models: contracts.iter().map(|contract| ModelInfo::from(contract.as_ref())).collect(),
+        // Behind loopback there are only this machine's users.
+        is_open_to_readers: address.ip().is_loopback(),
+        commands: desk,
+    };
     let stopped = stop.clone();
     tasks.spawn(async move { dashboard_api::serve(listener, state, stopped).await.context("serving HTTP") });
 
@@ -124,17 +144,22 @@ fn registry() -> anyhow::Result<Registry> {
     Ok(registry)
 }
 
-fn api_state(
-    store: &Store,
-    registry: &Registry,
-    contracts: &[Arc<contract::Contract>],
-    health: &Arc<ingest::kafka::Health>,
-) -> ApiState {
+fn readiness(health: &Arc<ingest::kafka::Health>) -> Arc<dyn Fn() -> Readiness + Send + Sync> {
     let health = Arc::clone(health);
-    let readiness = move || {
+    Arc::new(move || {
         let reasons = health.reasons();
         if reasons.is_empty() { Readiness::Ready } else { Readiness::NotReady(reasons) }
-    };
-    let models = contracts.iter().map(|contract| ModelInfo::from(contract.as_ref())).collect();
-    ApiState { store: store.clone(), registry: registry.clone(), readiness: Arc::new(readiness), models }
+    })
+}
+
+/// The first start makes a token that may do everything, and says it once: only its hash is kept.
+#[expect(clippy::print_stderr, reason = "the log may go elsewhere, and must not hold tokens")]
+async fn say_first_token(store: &Store) -> Result<(), Failure> {
+    if let Some(token) = dashboard_api::first_token(store).await.map_err(Failure::dependency)? {
+        eprintln!(
+            "first start: admin token {token}\nIt is not shown again. Put it into a file that only you can read, and name that file by --token-file \
+             or BELLWETHER_TOKEN_FILE."
+        );
+    }
+    Ok(())
 }

@@ -86,18 +86,23 @@ pub fn rule_files(files: &[RuleFile], folder: &Path) -> (Vec<RuleSet>, Vec<Diagn
     (sets, diagnostics)
 }
 
-/// The monitors of contracts, each where the store says it was.
+/// The monitors of contracts, each where the store says it was. `carries_out`: retrainings are carried out by this process.
 pub async fn monitors(
     contracts: &[Arc<Contract>],
     store: &Store,
-    delivery: monitor::DeliveryPlan,
+    delivery: &Arc<monitor::DeliveryPlan>,
+    carries_out: bool,
 ) -> Result<Vec<ModelMonitor>, Failure> {
-    let delivery = Arc::new(delivery);
     let mut monitors = Vec::new();
     for contract in contracts {
         let rules = rule_set(contract).map_err(|errors| bad(&errors))?;
-        let setup =
-            ModelSetup { contract: Arc::clone(contract), rules: Arc::new(rules), delivery: Arc::clone(&delivery) };
+        let has_executor = contract.retrain.as_ref().is_some_and(|retrain| retrain.executor.is_some());
+        let setup = ModelSetup {
+            contract: Arc::clone(contract),
+            rules: Arc::new(rules),
+            delivery: Arc::clone(delivery),
+            carries_out: carries_out && has_executor,
+        };
         let monitor = ModelMonitor::open(setup, store.clone()).await.map_err(Failure::input)?;
         monitors.push(monitor);
     }

@@ -2,29 +2,18 @@
 
 use std::fmt::Write;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::Context;
 use serde_json::Value;
 
-use crate::cli::Format;
-use crate::exit::{Failure, Outcome, print};
+use super::answer::{at, list, show, word};
+use super::client::Client;
+use crate::cli::Connection;
+use crate::exit::Outcome;
 
-pub async fn execute(server: &str, format: Format) -> Outcome {
-    let status = fetch(server).await.map_err(Failure::dependency)?;
-    match format {
-        Format::Json => print(&format!("{status}\n"))?,
-        Format::Text => print(&text(&status))?,
-    }
+pub async fn execute(connection: &Connection) -> Outcome {
+    let status = Client::new(connection)?.get(&["status"], &[]).await?;
+    show(&status, connection.format, text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-async fn fetch(server: &str) -> anyhow::Result<Value> {
-    rules::channels::install_tls_provider();
-    let url = format!("{}/api/v1/status", server.trim_end_matches('/'));
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
-    let response = client.get(&url).send().await.with_context(|| format!("no service answers at {server}"))?;
-    response.error_for_status()?.json().await.with_context(|| format!("{url} answered something else than JSON"))
 }
 
 fn text(status: &Value) -> String {
@@ -84,25 +73,10 @@ fn model_text(out: &mut String, model: &Value) {
     }
 }
 
-/// What stands at a JSON pointer; null where nothing does.
-fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
-    static NOTHING: Value = Value::Null;
-    value.pointer(pointer).unwrap_or(&NOTHING)
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
 /// "1 firing, 0 pending", from an object of counts.
 fn counts(value: &Value, names: &[&str]) -> String {
     let count = |name: &&str| format!("{} {name}", value.get(*name).and_then(Value::as_u64).unwrap_or(0));
     names.iter().map(count).collect::<Vec<_>>().join(", ")
-}
-
-/// A text or a number as it is.
-fn word(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ fn e1_rules_are_held_against_their_contract_at_their_own_places() {
       |
     8 |         actions: [ retrain ]
       |                    ^^^^^^^
-      = help: add `retrain: { cool_down: 14d }` to the contract, or take this action out
+      = help: add `retrain: { policy: { cool_down: 14d } }` to the contract, or take this action out
 
     2 errors
     ");

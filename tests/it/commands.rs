@@ -8,7 +8,30 @@ use crate::check::CONFIGURATION;
 use crate::program::{bellwether, command};
 use crate::stream::{CONTRACT, Log};
 
-const COMMANDS: [&str; 7] = ["demo", "run", "check", "report", "replay", "status", "completions"];
+const COMMANDS: [&str; 22] = [
+    "demo",
+    "run",
+    "check",
+    "report",
+    "replay",
+    "status",
+    "models",
+    "findings",
+    "alerts",
+    "dead-letters",
+    "retrainings",
+    "retrain",
+    "approve",
+    "override",
+    "cancel",
+    "promote",
+    "rollback",
+    "register",
+    "audit",
+    "tokens",
+    "completions",
+    "help",
+];
 
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -23,7 +46,7 @@ fn the_help_names_every_command() {
     let folder = folder();
     let answer = bellwether(folder.path(), &["--help"]).exits(0);
     insta::assert_snapshot!(answer.stdout);
-    for command in COMMANDS {
+    for command in COMMANDS.into_iter().filter(|command| *command != "help") {
         bellwether(folder.path(), &[command, "--help"]).exits(0);
     }
     let version = bellwether(folder.path(), &["--version"]).exits(0).stdout;
@@ -193,6 +216,25 @@ fn a_database_that_cannot_be_made_stops_run_with_3() {
     assert!(answer.stderr.contains("shop.yaml"), "{}", answer.stderr);
 }
 
+/// Each of them says why, and a hyper-parameter has a form.
+#[test]
+fn commands_that_lack_something_are_wrong_usage() {
+    let folder = folder();
+    let cases: [(&[&str], &str); 7] = [
+        (&["retrain", "--model", "shop"], "--reason"),
+        (&["retrain", "--reason", "why"], "--model"),
+        (&["retrain", "--model", "shop", "--reason", "why", "--parameter", "epochs"], "write KEY=JSON"),
+        (&["retrain", "--model", "shop", "--reason", "why", "--parameter", "loss=hinge"], "write KEY=JSON"),
+        (&["cancel", "--reason", "why"], "<RETRAINING>"),
+        (&["tokens", "create", "--name", "ann", "--role", "root"], "possible values: viewer, operator, admin"),
+        (&["retrainings", "some-id", "--model", "shop"], "cannot be used with"),
+    ];
+    for (arguments, part) in cases {
+        let answer = bellwether(folder.path(), arguments).exits(2);
+        assert!(answer.stderr.contains(part), "{arguments:?}: {}", answer.stderr);
+    }
+}
+
 #[test]
 fn status_without_a_service_exits_with_3() {
     let folder = folder();
@@ -224,7 +266,8 @@ fn the_manual_page_is_generated() {
     let page = bellwether(folder.path(), &["manual-page"]).exits(0).stdout;
     assert!(page.contains(".TH bellwether 1"), "{page}");
     for command in COMMANDS {
-        assert!(page.contains(command), "{command}");
+        // A hyphen is written `\-` there.
+        assert!(page.contains(&command.replace('-', "\\-")), "{command}");
     }
 }
 

@@ -33,7 +33,10 @@ impl Answer {
 /// The program, in a folder, with nothing of the caller's environment that could change what it prints.
 pub fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
-    command.current_dir(folder).env("NO_COLOR", "1").env_remove("BELLWETHER_LOG").env_remove("BELLWETHER_SERVER");
+    command.current_dir(folder).env("NO_COLOR", "1");
+    for name in ["BELLWETHER_LOG", "BELLWETHER_SERVER", "BELLWETHER_TOKEN", "BELLWETHER_TOKEN_FILE"] {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -1,5 +1,5 @@
 //! `/api/v1/dead-letters`: events that could not be used. Their bytes stay in the dead-letter topic, at the position
-//! that stands here: contents of events may be private, and this interface has no roles yet.
+//! that stands here: contents of events may be private, and reading may be open to all users of the machine.
 
 use std::cmp::Reverse;
 use std::sync::Arc;

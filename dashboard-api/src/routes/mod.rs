@@ -1,6 +1,8 @@
 //! One file a resource; `tests/it/routes` mirrors it.
 
 pub(crate) mod alerts;
+pub(crate) mod audit;
+pub(crate) mod commands;
 pub(crate) mod dead_letters;
 pub(crate) mod findings;
 pub(crate) mod health;
@@ -11,6 +13,8 @@ pub(crate) mod page;
 pub(crate) mod retrainings;
 pub(crate) mod status;
 pub(crate) mod timeline;
+pub(crate) mod tokens;
+pub(crate) mod versions;
 
 use serde_json::Value;
 

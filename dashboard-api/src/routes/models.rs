@@ -41,7 +41,7 @@ pub(crate) struct ModelStatus {
     dead_letters: u64,
     /// Records of the model's topics that wait to be read by this process; none while nothing is known of them.
     lag_records: Option<u64>,
-    /// The newest retraining.
+    /// The retraining that is under way, or the newest.
     retraining: Option<Retraining>,
     shards: Vec<Shard>,
 }
@@ -115,7 +115,11 @@ async fn status(state: &ApiState, info: &ModelInfo, families: &[MetricFamily]) -
     let firing: Vec<AlertRow> = alerts.iter().filter(|alert| alert.state == "firing").cloned().collect();
     let counts = store.window_counts(&info.model).await?;
     let dead_letters = store.dead_letter_counts(&info.model).await?;
-    let retraining = store.retrainings(&info.model, 1).await?.pop();
+    let active = store.active_retraining(&info.model).await?;
+    let retraining = match active {
+        Some(active) => Some(active),
+        None => store.retrainings(&info.model, 1).await?.pop(),
+    };
     Ok(ModelStatus {
         model: info.model.clone(),
         owner: info.owner.clone(),

@@ -18,6 +18,8 @@ const ASSETS: &[(&str, &str, &str)] = &[
     ("panels.js", JAVASCRIPT, include_str!("../../page/panels.js")),
     ("drawing.js", JAVASCRIPT, include_str!("../../page/drawing.js")),
     ("tables.js", JAVASCRIPT, include_str!("../../page/tables.js")),
+    ("retraining.js", JAVASCRIPT, include_str!("../../page/retraining.js")),
+    ("service.js", JAVASCRIPT, include_str!("../../page/service.js")),
     ("words.js", JAVASCRIPT, include_str!("../../page/words.js")),
 ];
 

@@ -13,11 +13,12 @@ use crate::parameters::{Parameters, known_model};
 use crate::problem::Problem;
 use crate::routes::alerts::Alert;
 use crate::routes::retrainings::Retraining;
+use crate::routes::versions::Deployment;
 use crate::state::ApiState;
 
 /// Window rows (a window has one for each version) that one timeline holds, the newest.
 const WINDOW_ROWS: u32 = 1_000;
-/// Alerts, and retrainings, that one timeline holds, the newest.
+/// Alerts, retrainings, and deployments, that one timeline holds, the newest.
 const MARKS: u32 = 500;
 
 #[derive(Deserialize)]
@@ -40,6 +41,8 @@ pub(crate) struct Timeline {
     windows: Vec<TimelineWindow>,
     alerts: Vec<Alert>,
     retrainings: Vec<Retraining>,
+    /// What served from when on, newest first.
+    deployments: Vec<Deployment>,
 }
 
 /// One window of the whole model. Counts are over all versions; performance is of the version with the most rows.
@@ -74,6 +77,16 @@ pub(crate) struct TimelineWindow {
     pub worst_feature: Option<String>,
     /// The gravest finding of each column and subject, performance left out.
     pub drifted: Vec<Drifted>,
+    /// Each version that served in the window, if it was more than one: the one with most rows first.
+    pub versions: Vec<Served>,
+}
+
+/// What one of several versions did in a window.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Served {
+    pub version: String,
+    pub rows: i64,
+    pub log_loss: Option<f64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -103,6 +116,7 @@ pub(crate) async fn timeline(
         AlertFilter { model: Some(model.clone()), from, to: query.to, limit: Some(MARKS), ..AlertFilter::default() };
     let alerts = state.store.alerts(&marks).await?;
     let retrainings = state.store.retrainings(&model, MARKS).await?;
+    let deployments = state.store.deployments(&model, MARKS).await?;
     Ok(Json(Timeline {
         model: info.model.clone(),
         owner: info.owner.clone(),
@@ -111,6 +125,7 @@ pub(crate) async fn timeline(
         windows: assemble(rows, &findings),
         alerts: alerts.into_iter().map(Alert::from).collect(),
         retrainings: retrainings.into_iter().map(Retraining::from).collect(),
+        deployments: deployments.into_iter().map(Deployment::from).collect(),
     }))
 }
 
@@ -214,8 +229,19 @@ fn fold(rows: &[WindowSummary]) -> TimelineWindow {
         roc_auc: main.figures.value("roc_auc"),
         brier_score: main.figures.value("brier_score"),
         accuracy: main.figures.value("accuracy"),
+        versions: served(versions().collect()),
         ..TimelineWindow::default()
     }
+}
+
+fn served(mut rows: Vec<&WindowSummary>) -> Vec<Served> {
+    if rows.len() < 2 {
+        return Vec::new();
+    }
+    rows.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.version.cmp(&b.version)));
+    rows.into_iter()
+        .map(|row| Served { version: row.version.clone(), rows: row.rows, log_loss: row.figures.value("log_loss") })
+        .collect()
 }
 
 /// Findings come gravest first.

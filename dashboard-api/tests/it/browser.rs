@@ -65,11 +65,64 @@ async fn the_page_draws_windows_alerts_and_findings() {
     for seen in ["alert firing page", "alert resolved page", "alert pending ticket", "mark vetoed", "mark requested"] {
         assert!(lanes.contains(seen), "{seen}");
     }
+    assert_eq!(lanes.matches("class=\"deployment ").count(), 3, "a line in every panel");
+    assert!(performance.contains(">v2 10 %<") && performance.contains(">v2 50 %<"), "{performance}");
+    assert!(performance.matches("class=\"other\"").count() >= 3);
     assert!(part(&page, "findings", "</ol>").contains("looks like celsius where fahrenheit is declared"));
     assert!(part(&page, "crosshair", "</div>").contains("aria-valuetext=\"18 June 2013"));
     assert!(part(&page, "letters", "</section>").contains("missing field"));
     assert!(part(&page, "notifications", "</section>").contains("connection refused"));
     assert!(!page.contains("NaN") && !page.contains("undefined"), "a figure that isn't one");
+}
+
+#[tokio::test]
+async fn the_page_tells_how_far_a_retraining_is() {
+    let store = Store::in_memory().await.unwrap();
+    filled::season(&store).await;
+    let server = Server::start(store, vec![filled::info(MODEL)]).await;
+    let Some(page) = document(&format!("http://{}/", server.address)).await else {
+        skipped();
+        return;
+    };
+    let panel = part(&page, "retraining", "</section>");
+    let steps = part(panel, "retraining-steps", "</ol>");
+    assert_eq!((steps.matches("class=\"done\"").count(), steps.matches("class=\"ahead\"").count()), (5, 4), "{steps}");
+    assert!(steps.contains("class=\"now\" aria-current=\"step\">10 %<"), "{steps}");
+    let words = part(panel, "retraining-words", "</p>");
+    assert!(words.ends_with(">Rule PerformanceDecay fired. Waits for labels of the canary's events."), "{words}");
+    let figures = part(panel, "retraining-figures", "</dl>");
+    for seen in [
+        "50,107 labelled",
+        "0.513 against 0.554",
+        "difference −0.041 (−0.063 to −0.019)",
+        "10 % to the candidate",
+        "no harm so far, and not enough to be sure",
+        "by day −0.028 (−0.071 to +0.015)",
+        "712 of the candidate, 6,404 of the stable version",
+        "0.270 against 0.240",
+    ] {
+        assert!(figures.contains(seen), "{seen}: {figures}");
+    }
+    let versions = part(panel, "versions", "</table>");
+    assert!(
+        versions.contains(">champion<") && versions.contains(">challenger<") && versions.contains("50 %"),
+        "{versions}"
+    );
+    assert!(!page.contains("NaN") && !page.contains("undefined"), "a figure that isn't one");
+}
+
+#[tokio::test]
+async fn e2_a_page_that_is_not_let_in_asks_for_a_token() {
+    let store = Store::in_memory().await.unwrap();
+    filled::season(&store).await;
+    let server = Server::start_with(store, vec![filled::info(MODEL)], false).await;
+    let Some(page) = document(&format!("http://{}/", server.address)).await else {
+        skipped();
+        return;
+    };
+    assert!(!part(&page, "token", ">").contains("hidden"));
+    assert!(part(&page, "token-why", "</p>").contains("Reading needs a token here."));
+    assert!(!page.contains(MODEL), "nothing is shown");
 }
 
 #[tokio::test]
@@ -98,6 +151,9 @@ async fn e2_names_that_look_like_markup_stay_text() {
     transaction.upsert_finding(&contract::Finding { explanation: evil.to_owned(), ..finding }).await.unwrap();
     transaction.upsert_alert(&filled::alert(MODEL, evil, evil, (0, Some(0), None))).await.unwrap();
     transaction.insert_dead_letters(&[filled::dead_letter(MODEL, 1, "wrong_type", evil)]).await.unwrap();
+    transaction.insert_retraining(&filled::retraining(MODEL, "training", 0, evil, evil)).await.unwrap();
+    transaction.insert_version(&filled::version(MODEL, evil, evil, "")).await.unwrap();
+    transaction.insert_deployment(&filled::deployment(MODEL, 0, "canary", evil, 10)).await.unwrap();
     transaction.commit().await.unwrap();
     let server = Server::start(store, vec![filled::info(MODEL)]).await;
     let Some(page) = document(&format!("http://{}/", server.address)).await else {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use contract::metrics::{self, Kind};
+use dashboard_api::Role;
 use serde_json::Value;
 
 use crate::server::Server;
@@ -65,12 +66,13 @@ fn e4_the_table_of_metrics_is_that_of_the_code() {
 async fn the_examples_of_the_interface_are_what_it_answers() {
     let (path, text) = document("api.md");
     let server = Server::small().await;
+    let admin = server.token("admin", Role::Admin).await;
     let mut expected = text.clone();
     let examples: Vec<&str> =
         text.lines().filter_map(|line| line.strip_prefix("<!-- answer to ")?.strip_suffix(" -->")).collect();
     assert!(examples.len() >= 9, "{examples:?}");
     for example in examples {
-        let answer = server.get(example).await;
+        let answer = server.ask("GET", example, Some(&admin)).await;
         let body = serde_json::to_string_pretty(&sorted(answer.json())).unwrap();
         let begin = format!("<!-- answer to {example} -->");
         // The version is the release's, not the interface's.
@@ -84,9 +86,15 @@ async fn the_examples_of_the_interface_are_what_it_answers() {
 fn every_route_is_described() {
     let (_, text) = document("api.md");
     let source = include_str!("../../src/server.rs");
-    let routes: Vec<&str> = source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-    assert!(routes.len() >= 14, "{routes:?}");
-    for route in routes {
-        assert!(text.contains(&format!("`GET {route}`")), "docs/api.md doesn't describe {route}");
+    let routes: Vec<(&str, &str)> = source
+        .split(".route(\"")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("\", "))
+        .filter_map(|(path, rest)| Some((path, rest.split_once('(')?.0)))
+        .collect();
+    assert!(routes.len() >= 25, "{routes:?}");
+    for (path, method) in routes {
+        let called = format!("`{} {path}`", method.to_uppercase());
+        assert!(text.contains(&called), "docs/api.md doesn't describe {called}");
     }
 }

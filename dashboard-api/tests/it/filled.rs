@@ -7,7 +7,8 @@ use contract::{EventTime, Fault, Finding, Severity, Subject, WallTime, Window};
 use dashboard_api::ModelInfo;
 use serde_json::json;
 use store::{
-    AlertRow, DeadLetterRow, Figure, Figures, NotificationRow, RetrainingRow, ShardRow, Store, Transaction, WindowRow,
+    AlertRow, AuditRow, DeadLetterRow, DeploymentRow, Figure, Figures, NotificationRow, RetrainingRow, ShardRow, Store,
+    Transaction, VersionRow, WindowRow,
 };
 
 /// The name says that nothing of it is real.
@@ -19,6 +20,8 @@ pub const DAYS: i64 = 110;
 const DAY: Duration = Duration::from_hours(24);
 const FAULT: std::ops::Range<i64> = 69..73;
 const DECAY: i64 = 98;
+/// From this day on version 2 has some of the traffic.
+const CANARY: i64 = 104;
 
 pub fn info(model: &str) -> ModelInfo {
     let sources = json!({ "predictions": { "topic": format!("{model}.predictions") }, "labels": { "topic": format!("{model}.labels") } });
@@ -137,16 +140,117 @@ pub fn notification(model: &str, id: &str, kind: &str, state: &str, created: u64
 }
 
 pub fn retraining(model: &str, state: &str, day: i64, rule: &str, reason: &str) -> RetrainingRow {
+    let id = format!("{model}-{state}-{day}");
+    let is_over = ["vetoed", "promoted", "rolled_back", "failed", "cancelled"].contains(&state);
+    let document = json!({
+        "id": id, "model": model, "kind": "retraining", "state": state, "reason": format!("rule {rule} fired"),
+        "asked_by": { "rule": rule }, "event_time": window(day).end, "created": wall(0),
+        "outcome": is_over.then_some(reason),
+    });
     RetrainingRow {
-        id: format!("{model}-{state}-{day}"),
+        kind: "retraining".to_owned(),
+        id,
         model: model.to_owned(),
         state: state.to_owned(),
         reason: reason.to_owned(),
         rule: rule.to_owned(),
         event_time: window(day).end,
         created: wall(0),
-        annotations: "{}".to_owned(),
+        updated: wall(5),
+        version: String::new(),
+        is_active: !is_over,
+        document: document.to_string(),
     }
+}
+
+/// A retraining whose candidate has had 10 % of the traffic since `day + 2`: everything up to there is known of it.
+pub fn rollout(model: &str, day: i64) -> RetrainingRow {
+    let row = retraining(model, "canary", day, "PerformanceDecay", "rule PerformanceDecay fired");
+    let mut document: serde_json::Value = serde_json::from_str(&row.document).unwrap();
+    let more = json!({
+        "attempts": 1,
+        "manifest": {
+            "rows": 51_230, "labelled": 50_107, "coverage": 0.978, "from": window(day - 62).start, "to": window(day).start,
+            "held_out_from": window(day - 7).start, "sha256": "9f2c".repeat(16), "left_out": ["2013-05-09 to 2013-05-12: unit_change"],
+        },
+        "progress": { "phase": "write", "fraction": 1.0, "epoch": 8, "of": 8, "loss": 0.497 },
+        "metrics": { "log_loss": 0.497 },
+        "gate": {
+            "phase": "successful", "reason": "the candidate's log loss is lower by 0.041 on the 7 held-out days",
+            "stable": 0.554, "candidate": 0.513, "difference": { "estimate": -0.041, "lower": -0.063, "upper": -0.019 },
+            "rows": 6_214, "blocks": 7, "margin": 0.0, "worse_segments": [],
+        },
+        "candidate": { "version": "2", "sha256": "3b5e".repeat(16) },
+        "stable": "1",
+        "rollout": {
+            "step": 0, "weight": 10, "generation": 4, "since": window(day + 2).start,
+            "analysis": {
+                "phase": "inconclusive", "reason": "712 labelled events of the candidate: no harm so far, and not enough to be sure",
+                "performance": {
+                    "phase": "inconclusive", "reason": "not enough labels yet",
+                    "blocked": { "estimate": -0.028, "lower": -0.071, "upper": 0.015 }, "gross": null, "blocks": 5,
+                    "labelled_stable": 6_404, "labelled_candidate": 712,
+                },
+                "operations": { "phase": "successful", "reason": "errors and latency as usual" },
+                "scores": { "stable": 0.24, "candidate": 0.27 },
+            },
+        },
+        "waits_for": "labels of the canary's events",
+    });
+    document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    RetrainingRow { version: "2".to_owned(), document: document.to_string(), ..row }
+}
+
+pub fn version(model: &str, version: &str, validation: &str, retraining: &str) -> VersionRow {
+    VersionRow {
+        model: model.to_owned(),
+        version: version.to_owned(),
+        sha256: if version == "1" { "70aa" } else { "3b5e" }.repeat(16),
+        uri: format!("file:///srv/registry/{model}/{version}"),
+        validation: validation.to_owned(),
+        retraining: retraining.to_owned(),
+        registered: wall(if version == "1" { 0 } else { 900 }),
+        registered_by: if retraining.is_empty() { "admin" } else { "" }.to_owned(),
+        lineage: json!({ "revision": "0123abc", "seed": 0 }).to_string(),
+        baseline: if retraining.is_empty() { "" } else { "/srv/registry/baseline.parquet" }.to_owned(),
+    }
+}
+
+pub fn deployment(model: &str, day: i64, kind: &str, version: &str, weight: u32) -> DeploymentRow {
+    let words = match kind {
+        "registered" => format!("version {version} is registered as the one that serves"),
+        _ => format!("version {version} gets {weight} % of the traffic"),
+    };
+    DeploymentRow {
+        id: format!("{model}-{kind}-{day}"),
+        model: model.to_owned(),
+        event_time: window(day).start,
+        at: wall(900),
+        kind: kind.to_owned(),
+        version: version.to_owned(),
+        weight,
+        retraining: String::new(),
+        words,
+    }
+}
+
+/// Version 1 serves, version 2 has 10 % of the traffic: a retraining, two versions, their marks.
+pub async fn registry(store: &Store) {
+    let mut transaction = store.begin().await.unwrap();
+    let row = rollout(MODEL, 0);
+    transaction.insert_retraining(&row).await.unwrap();
+    served_by_two(&mut transaction, &row, 0).await;
+    transaction.commit().await.unwrap();
+}
+
+async fn served_by_two(transaction: &mut Transaction, row: &RetrainingRow, day: i64) {
+    transaction.insert_version(&version(MODEL, "1", "external", "")).await.unwrap();
+    transaction.insert_version(&version(MODEL, "2", "passed", &row.id)).await.unwrap();
+    for (alias, version) in [("champion", "1"), ("challenger", "2")] {
+        transaction.set_alias(MODEL, alias, Some(version), window(day).start, wall(900)).await.unwrap();
+    }
+    transaction.insert_deployment(&deployment(MODEL, 0, "registered", "1", 100)).await.unwrap();
+    transaction.insert_deployment(&deployment(MODEL, day + 2, "canary", "2", 10)).await.unwrap();
 }
 
 pub fn dead_letter(model: &str, offset: i64, reason: &str, detail: &str) -> DeadLetterRow {
@@ -192,9 +296,23 @@ pub async fn small(store: &Store) {
     transaction.upsert_window(&window_row(MODEL, "1", 0, &figures)).await.unwrap();
     transaction.upsert_finding(&finding(MODEL, 0, "temp", "location", Severity::Warning)).await.unwrap();
     transaction.upsert_alert(&alert(MODEL, "PerformanceDecay", "", (0, Some(0), None))).await.unwrap();
-    let reason = "rule PerformanceDecay fired";
-    let asked = retraining(MODEL, "requested", 0, "PerformanceDecay", reason);
-    transaction.insert_retraining(&asked).await.unwrap();
+    let row = rollout(MODEL, 0);
+    transaction.insert_retraining(&row).await.unwrap();
+    served_by_two(&mut transaction, &row, 0).await;
+    let effect = transaction.begin_effect(&row.id, "pin", "{}", wall(20)).await.unwrap();
+    assert!(transaction.end_effect(&row.id, effect, "done", wall(24)).await.unwrap());
+    let line = AuditRow {
+        id: "a1".to_owned(),
+        at: wall(3),
+        who: "ann".to_owned(),
+        role: "operator".to_owned(),
+        command: "cancel".to_owned(),
+        model: MODEL.to_owned(),
+        subject: "flights-test-data-promoted-1".to_owned(),
+        reason: "wrong data".to_owned(),
+        outcome: "refused: retraining flights-test-data-promoted-1 is promoted: there is nothing to cancel".to_owned(),
+    };
+    transaction.insert_audit(&line).await.unwrap();
     transaction.insert_notification(&notification(MODEL, "n1-mail", "firing", "delivered", 10)).await.unwrap();
     let letter = dead_letter(MODEL, 17, "missing_field", "the field /request_id is missing");
     transaction.insert_dead_letters(&[letter]).await.unwrap();
@@ -221,8 +339,10 @@ pub async fn season(store: &Store) {
     }
     let veto = "the newest windows look like a pipeline fault (unit_change of the weather source)";
     transaction.insert_retraining(&retraining(MODEL, "vetoed", 69, "PipelineFault", veto)).await.unwrap();
-    let asked = retraining(MODEL, "requested", 102, "PerformanceDecay", "rule PerformanceDecay fired");
-    transaction.insert_retraining(&asked).await.unwrap();
+    let row = rollout(MODEL, CANARY - 2);
+    transaction.insert_retraining(&row).await.unwrap();
+    served_by_two(&mut transaction, &row, CANARY - 2).await;
+    transaction.insert_deployment(&deployment(MODEL, CANARY + 2, "step", "2", 50)).await.unwrap();
     for row in [
         notification(MODEL, "fault-mail", "firing", "delivered", 10),
         notification(MODEL, "fault-over-mail", "resolved", "delivered", 60),
@@ -289,7 +409,20 @@ async fn judged_day(transaction: &mut Transaction, day: i64) {
             figures.performance.insert(name.to_owned(), Figure { value: Some(value), ..Figure::default() });
         }
     }
-    for version in ["", "1"] {
+    // The candidate has learnt what changed.
+    let mut candidate = figures.clone();
+    if let Some(figure) = candidate.performance.get_mut("log_loss") {
+        *figure = Figure { value: figure.value.map(|value| value - 0.08), ..Figure::default() };
+    }
+    let share = match day - CANARY {
+        ..0 => 0,
+        0..2 => 10,
+        _ => 45,
+    };
+    for (version, percent) in [("", 100), ("1", 100 - share), ("2", share)].into_iter().filter(|(_, share)| *share > 0)
+    {
+        let figures = if version == "2" { candidate.clone() } else { figures.clone() };
+        let (rows, labelled) = (rows * percent / 100, labelled * percent / 100);
         let row = WindowRow {
             rows,
             labelled,

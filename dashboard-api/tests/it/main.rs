@@ -3,6 +3,7 @@
 
 mod browser;
 mod dashboards;
+mod decider;
 mod documents;
 mod filled;
 mod protection;

@@ -1,8 +1,10 @@
 //! Promise E3, limits are reached and said; and the headers that protect a browser.
 
-use dashboard_api::CONCURRENT_REQUESTS;
+use dashboard_api::{CONCURRENT_REQUESTS, Role};
+use store::Store;
 use tokio::task::JoinSet;
 
+use crate::filled;
 use crate::server::{Server, request};
 
 #[tokio::test]
@@ -33,7 +35,43 @@ async fn paths_and_methods_that_there_are_not_are_problems() {
     assert!(server.get("/api/v2/status").await.problem(404).contains("/api/v1/status"));
     for method in ["POST", "PUT", "DELETE"] {
         let answer = request(server.address, method, "/api/v1/alerts", &[("Content-Length", "0")]).await;
-        assert_eq!(answer.problem(405), "This path only answers GET.");
+        let told = answer.problem(405);
+        assert_eq!(told, "This path doesn't answer this method; the header Allow has those that it does.");
+        assert_eq!(answer.header("allow"), "GET,HEAD");
+    }
+    let answer = server.get("/api/v1/models/x/retrain").await;
+    answer.problem(405);
+    assert_eq!(answer.header("allow"), "POST");
+}
+
+#[tokio::test]
+async fn e2_reading_needs_a_token_where_strangers_reach_the_listener() {
+    let store = Store::in_memory().await.unwrap();
+    filled::small(&store).await;
+    let server = Server::start_with(store, vec![filled::info(filled::MODEL)], false).await;
+    // The page is part of the program; health is for those who restart it.
+    for path in ["/", "/assets/timeline.js", "/healthz", "/readyz"] {
+        assert_eq!(server.get(path).await.status, 200, "{path}");
+    }
+    let viewer = server.token("viewer", Role::Viewer).await;
+    for path in [
+        "/api/v1/status",
+        "/api/v1/models",
+        "/api/v1/models/flights-test-data",
+        "/api/v1/models/flights-test-data/timeline",
+        "/api/v1/models/flights-test-data/versions",
+        "/api/v1/findings",
+        "/api/v1/alerts",
+        "/api/v1/dead-letters",
+        "/api/v1/notifications",
+        "/api/v1/retrainings",
+        "/api/v1/retrainings/flights-test-data-canary-0",
+        "/metrics",
+    ] {
+        let answer = server.get(path).await;
+        assert!(answer.problem(401).starts_with("Reading needs a token here"), "{path}");
+        assert_eq!(answer.header("etag"), "", "{path}");
+        assert_eq!(server.ask("GET", path, Some(&viewer)).await.status, 200, "{path}");
     }
 }
 

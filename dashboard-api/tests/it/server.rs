@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use dashboard_api::{ApiState, Error, ModelInfo, Readiness, serve};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use dashboard_api::{ApiState, Error, ModelInfo, Readiness, Role, serve};
 use prometheus::Registry;
 use serde_json::Value;
-use store::Store;
+use sha2::{Digest, Sha256};
+use store::{Store, TokenRow};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::decider::Decider;
 use crate::filled;
 
 pub struct Server {
@@ -20,6 +24,8 @@ pub struct Server {
     pub registry: Registry,
     /// What `/readyz` is told is missing.
     pub missing: Arc<Mutex<Vec<String>>>,
+    /// Hears every command that is let through.
+    pub decider: Arc<Decider>,
     pub address: SocketAddr,
     stop: CancellationToken,
     task: JoinHandle<Result<(), Error>>,
@@ -66,7 +72,12 @@ impl Server {
         server
     }
 
+    /// On a loopback listener: reading is open.
     pub async fn start(store: Store, models: Vec<ModelInfo>) -> Self {
+        Self::start_with(store, models, true).await
+    }
+
+    pub async fn start_with(store: Store, models: Vec<ModelInfo>, is_open_to_readers: bool) -> Self {
         let missing = Arc::new(Mutex::new(Vec::<String>::new()));
         let told = Arc::clone(&missing);
         let readiness = move || match told.lock().unwrap().clone() {
@@ -74,17 +85,55 @@ impl Server {
             reasons => Readiness::NotReady(reasons),
         };
         let registry = Registry::new();
-        let state =
-            ApiState { store: store.clone(), registry: registry.clone(), readiness: Arc::new(readiness), models };
+        let decider = Arc::new(Decider::default());
+        let state = ApiState {
+            store: store.clone(),
+            registry: registry.clone(),
+            readiness: Arc::new(readiness),
+            models,
+            is_open_to_readers,
+            commands: Arc::clone(&decider) as _,
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let task = tokio::spawn(serve(listener, state, stop.clone()));
-        Self { store, registry, missing, address, stop, task }
+        Self { store, registry, missing, decider, address, stop, task }
+    }
+
+    /// A token of that name and role, as the store would have it.
+    pub async fn token(&self, name: &str, role: Role) -> String {
+        let token = format!("bw_{}", URL_SAFE_NO_PAD.encode(Sha256::digest(name)));
+        let mut transaction = self.store.begin().await.unwrap();
+        let row = TokenRow {
+            name: name.to_owned(),
+            role: role.name().to_owned(),
+            sha256: format!("{:x}", Sha256::digest(&token)),
+            created: filled::wall(0),
+            created_by: String::new(),
+            revoked: None,
+        };
+        assert!(transaction.insert_token(&row).await.unwrap(), "{name}");
+        transaction.commit().await.unwrap();
+        token
     }
 
     pub async fn get(&self, path: &str) -> Answer {
         request(self.address, "GET", path, &[]).await
+    }
+
+    /// A request without a body.
+    pub async fn ask(&self, method: &str, path: &str, token: Option<&str>) -> Answer {
+        let bearer = format!("Bearer {}", token.unwrap_or_default());
+        let header = [("Authorization", bearer.as_str())];
+        request(self.address, method, path, if token.is_some() { &header } else { &[] }).await
+    }
+
+    pub async fn post(&self, path: &str, token: Option<&str>, body: &Value) -> Answer {
+        let bearer = format!("Bearer {}", token.unwrap_or_default());
+        let headers = [("Content-Type", "application/json"), ("Authorization", bearer.as_str())];
+        let headers = if token.is_some() { &headers[..] } else { &headers[..1] };
+        send(self.address, "POST", path, headers, &body.to_string()).await
     }
 
     pub async fn json(&self, path: &str) -> Value {
@@ -106,13 +155,24 @@ impl Server {
 
 /// One request on a connection of its own.
 pub async fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    exchange(address, method, path, headers, "").await
+}
+
+/// The same with a body.
+pub async fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let length = body.len().to_string();
+    exchange(address, method, path, &[headers, &[("Content-Length", length.as_str())]].concat(), body).await
+}
+
+async fn exchange(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let mut lines = vec![format!("{method} {path} HTTP/1.1"), "Host: test".to_owned(), "Connection: close".to_owned()];
     lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
-    let text = format!("{}\r\n\r\n", lines.join("\r\n"));
-    stream.write_all(text.as_bytes()).await.unwrap();
+    let text = format!("{}\r\n\r\n{body}", lines.join("\r\n"));
+    // A server that refuses a body doesn't read it: then its answer matters, and not that writing or reading broke.
+    let _ = stream.write_all(text.as_bytes()).await;
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).await.unwrap();
+    let _ = stream.read_to_end(&mut bytes).await;
     let text = String::from_utf8(bytes).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let mut lines = head.lines();

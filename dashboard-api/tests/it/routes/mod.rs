@@ -1,6 +1,8 @@
 //! One file a resource, as in `src/routes`.
 
 mod alerts;
+mod audit;
+mod commands;
 mod dead_letters;
 mod findings;
 mod health;
@@ -11,3 +13,5 @@ mod page;
 mod retrainings;
 mod status;
 mod timeline;
+mod tokens;
+mod versions;

@@ -29,7 +29,7 @@ async fn e4_a_model_tells_its_health_progress_and_contract() {
     assert_eq!((&model["windows"], &model["dead_letters"]), (&json!(1), &json!(1)));
     assert_eq!(model["latest_matured"]["log_loss"], 0.61);
     assert_eq!(model["alerts"]["firing"], 1);
-    assert_eq!(model["retraining"]["state"], "requested");
+    assert_eq!(model["retraining"]["state"], "canary");
     assert_eq!(model["shards"][0]["prediction_watermark"], "2013-03-02T23:30:00Z");
     assert_eq!(model["shards"][0]["counts"]["predictions"]["accepted"], 49_480);
     assert_eq!(model["contract"]["sources"]["labels"]["topic"], "flights-test-data.labels");

@@ -13,6 +13,8 @@ async fn the_page_and_everything_that_it_names_are_served() {
         ("panels.js", "text/javascript; charset=utf-8"),
         ("drawing.js", "text/javascript; charset=utf-8"),
         ("tables.js", "text/javascript; charset=utf-8"),
+        ("retraining.js", "text/javascript; charset=utf-8"),
+        ("service.js", "text/javascript; charset=utf-8"),
         ("words.js", "text/javascript; charset=utf-8"),
     ] {
         let asset = server.get(&format!("/assets/{file}")).await;

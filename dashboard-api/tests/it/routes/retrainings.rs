@@ -1,4 +1,6 @@
-//! `/api/v1/retrainings`
+//! `/api/v1/retrainings` and `/api/v1/retrainings/{id}`
+
+use serde_json::json;
 
 use crate::filled::{self, EMPTY, MODEL};
 use crate::server::Server;
@@ -27,4 +29,42 @@ async fn t5_requests_and_vetoes_stand_with_their_reasons() {
     assert_eq!(told(&format!("?model={MODEL}")).await, [requested.clone(), vetoed]);
     assert_eq!(told("?limit=1").await, [requested]);
     server.get("/api/v1/retrainings?model=x").await.problem(404);
+}
+
+#[tokio::test]
+async fn t1_one_is_told_with_its_document_and_all_that_was_done() {
+    let server = Server::empty().await;
+    let row = filled::retraining(MODEL, "training", 9, "PerformanceDecay", "rule PerformanceDecay fired");
+    let mut transaction = server.store.begin().await.unwrap();
+    transaction.insert_retraining(&row).await.unwrap();
+    for (effect, detail) in [("pin", "{}"), ("train", "{\"attempt\":1}")] {
+        transaction.begin_effect(&row.id, effect, detail, filled::wall(1)).await.unwrap();
+    }
+    assert!(transaction.end_effect(&row.id, 1, "done", filled::wall(2)).await.unwrap());
+    transaction.commit().await.unwrap();
+    let told = server.json(&format!("/api/v1/retrainings/{}", row.id)).await;
+    assert_eq!((&told["state"], &told["is_active"]), (&json!("training"), &json!(true)));
+    assert_eq!((&told["updated"], &told["version"]), (&json!("2026-11-24T10:00:05Z"), &json!("")));
+    assert_eq!(told["document"]["asked_by"], json!({ "rule": "PerformanceDecay" }));
+    let pin = json!({
+        "sequence": 1, "effect": "pin", "detail": {}, "begun": "2026-11-24T10:00:01Z", "ended": "2026-11-24T10:00:02Z",
+        "outcome": "done",
+    });
+    assert_eq!((&told["effects"][0], &told["effects"][1]["ended"]), (&pin, &serde_json::Value::Null));
+    assert_eq!(told["effects"][1]["detail"], json!({ "attempt": 1 }));
+    let unknown = server.get("/api/v1/retrainings/nothing").await.problem(404);
+    assert_eq!(unknown, "There is no retraining `nothing`; /api/v1/retrainings lists them.");
+}
+
+/// A veto is newer than what is under way: the model's state is still what is under way.
+#[tokio::test]
+async fn t5_a_model_tells_of_the_retraining_that_is_under_way() {
+    let server = Server::empty().await;
+    let mut transaction = server.store.begin().await.unwrap();
+    for (state, day) in [("canary", 3), ("vetoed", 9)] {
+        transaction.insert_retraining(&filled::retraining(MODEL, state, day, "PerformanceDecay", "why")).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let model = server.json(&format!("/api/v1/models/{MODEL}")).await;
+    assert_eq!(model["retraining"]["state"], "canary");
 }

@@ -1,7 +1,7 @@
 //! `/api/v1/models/{model}/timeline`
 
 use serde_json::{Value, json};
-use store::{Figures, Store, WindowRow};
+use store::{Figure, Figures, Store, WindowRow};
 
 use crate::filled::{self, DAYS, MODEL};
 use crate::server::Server;
@@ -49,7 +49,10 @@ async fn windows_come_oldest_first_with_figures_findings_and_marks() {
     );
     assert_eq!(timeline["alerts"].as_array().unwrap().len(), 5);
     let states: Vec<_> = timeline["retrainings"].as_array().unwrap().iter().map(|row| &row["state"]).collect();
-    assert_eq!(states, ["requested", "vetoed"]);
+    assert_eq!(states, ["canary", "vetoed"]);
+    let marks: Vec<_> = timeline["deployments"].as_array().unwrap().iter().map(|mark| &mark["kind"]).collect();
+    assert_eq!(marks, ["step", "canary", "registered"]);
+    assert_eq!((&fault["versions"], decay["versions"].as_array().unwrap().len()), (&json!([]), 2));
 }
 
 #[tokio::test]
@@ -71,12 +74,18 @@ async fn counts_are_over_all_versions_and_figures_of_the_one_with_most_rows() {
     let server = Server::empty().await;
     let mut transaction = server.store.begin().await.unwrap();
     let old = Figures { mean_score: Some(0.2), ..Figures::default() };
-    let new = Figures { mean_score: Some(0.4), ..Figures::default() };
+    let mut new = Figures { mean_score: Some(0.4), ..Figures::default() };
+    new.performance.insert("log_loss".to_owned(), Figure { value: Some(0.5), ..Figure::default() });
     transaction.upsert_window(&WindowRow { rows: 700, ..filled::window_row(MODEL, "1", 0, &old) }).await.unwrap();
     transaction.upsert_window(&WindowRow { rows: 200, ..filled::window_row(MODEL, "2", 0, &new) }).await.unwrap();
     transaction.commit().await.unwrap();
     let window = server.json(&path("")).await["windows"][0].clone();
     assert_eq!((&window["rows"], &window["version"], &window["mean_score"]), (&json!(900), &json!("1"), &json!(0.2)));
+    let versions = json!([
+        { "version": "1", "rows": 700, "log_loss": null },
+        { "version": "2", "rows": 200, "log_loss": 0.5 },
+    ]);
+    assert_eq!(window["versions"], versions);
 }
 
 #[tokio::test]
