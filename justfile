@@ -12,6 +12,10 @@ check:
 kafka FOLDER:
     scripts/kafka.sh start {{FOLDER}}
 
+# 10,000 seeded histories of planner and executor, with kills and failures of everything around them
+simulate:
+    SIMULATE_HISTORIES=10000 cargo test --quiet --locked -p retrain-trigger --test it simulator -- --nocapture
+
 # Criterion benches of the hot code
 bench:
     cargo bench --workspace

@@ -13,3 +13,7 @@ need make "builds librdkafka" "apt-get install make"
 need perl "builds the OpenSSL that librdkafka uses" "apt-get install perl"
 need python3 "fetches the demo's data, checks docs" "Install Python 3.9 or newer"
 python3 -m pip --version >/dev/null 2>&1 || { echo "missing: pip (fetches the demo's data). apt-get install python3-pip" >&2; exit 3; }
+
+# The trainer and the reference serving app are linked with libtorch; the monitor isn't.
+LIBTORCH="${LIBTORCH:-$(scripts/libtorch.sh)}"
+export LIBTORCH

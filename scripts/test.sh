@@ -20,6 +20,11 @@ step "links in docs"
 python3 scripts/links.py
 step "licences"
 python3 scripts/licences.py
+step "the monitor needs no libtorch"
+if cargo tree --locked --edges normal,build,dev --prefix none | grep '^torch-sys'; then
+    echo "a default member depends on libtorch: cargo tree -i torch-sys" >&2
+    exit 1
+fi
 step "lints"
 cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 step "build"
