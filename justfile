@@ -12,9 +12,11 @@ check:
 kafka FOLDER:
     scripts/kafka.sh start {{FOLDER}}
 
+set shell := ["bash", "-c"]
+
 # 10,000 seeded histories of planner and executor, with kills and failures of everything around them
 simulate:
-    SIMULATE_HISTORIES=10000 cargo test --quiet --locked -p retrain-trigger --test it simulator -- --nocapture
+    source scripts/environment.sh && SIMULATE_HISTORIES=10000 cargo test --quiet --locked --workspace --test it simulator::
 
 # Criterion benches of the hot code
 bench:

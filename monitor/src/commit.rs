@@ -9,7 +9,7 @@ use retrain_trigger::plan;
 use retrain_trigger::policy::LOOKS_BACK;
 use retrain_trigger::retraining::{AskedBy, Retraining, State};
 use retrain_trigger::{Decision, Observed, Request, Standing, decide, standing};
-use rules::{AlertChange, AlertState, NotificationContext, Transition};
+use rules::{AlertChange, AlertState, Notification, NotificationContext, Transition};
 use store::{AlertRow, Compared, NotificationRow, RetrainingRow, Transaction, WindowSummary};
 
 use crate::clock::{Stage, Step};
@@ -28,6 +28,30 @@ pub struct DeliveryPlan {
     pub channels: Vec<String>,
     /// Where the service's page is.
     pub page: Option<String>,
+}
+
+impl DeliveryPlan {
+    /// A notification as rows of the outbox, one for each channel that is told.
+    pub(crate) fn outbox(&self, notification: &Notification, now: WallTime) -> Vec<NotificationRow> {
+        let Notification { model, severity, owner, .. } = notification;
+        let channels = rules::route(&self.routes, &self.channels, *severity, model, owner.as_deref());
+        let body = serde_json::to_string(notification).unwrap_or_default();
+        let row = |channel: String| NotificationRow {
+            id: format!("{}-{channel}", notification.id),
+            channel,
+            model: model.clone(),
+            alert_fingerprint: notification.fingerprint.clone(),
+            kind: notification.kind.name().to_owned(),
+            body: body.clone(),
+            created: now,
+            attempts: 0,
+            next_attempt: now,
+            state: "waiting".to_owned(),
+            last_error: None,
+            delivered: None,
+        };
+        channels.into_iter().map(row).collect()
+    }
 }
 
 /// What a step found.
@@ -304,24 +328,9 @@ async fn enqueue(
         retraining_reason: reason,
         created: now,
     };
-    let Some(notification) = rules::Notification::from_change(change, &context) else { return Ok(false) };
-    let owner = monitor.contract().owner.as_deref();
+    let Some(notification) = Notification::from_change(change, &context) else { return Ok(false) };
     let mut is_told = false;
-    for channel in rules::route(&plan.routes, &plan.channels, change.severity, &change.model, owner) {
-        let row = NotificationRow {
-            id: format!("{}-{channel}", notification.id),
-            channel: channel.clone(),
-            model: change.model.clone(),
-            alert_fingerprint: change.fingerprint.clone(),
-            kind: notification.kind.name().to_owned(),
-            body: serde_json::to_string(&notification).unwrap_or_default(),
-            created: now,
-            attempts: 0,
-            next_attempt: now,
-            state: "waiting".to_owned(),
-            last_error: None,
-            delivered: None,
-        };
+    for row in plan.outbox(&notification, now) {
         is_told |= transaction.insert_notification(&row).await?;
     }
     Ok(is_told)

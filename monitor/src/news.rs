@@ -1,10 +1,11 @@
 //! Who is told what of a retraining: that it ended, or waits for a person.
 
+use std::sync::Arc;
+
 use contract::{Contract, EventTime, WallTime};
 use retrain_trigger::execute::Teller;
 use retrain_trigger::retraining::{Retraining, State};
-use rules::{AlertSeverity, NotificationContext, RetrainingNews};
-use std::sync::Arc;
+use rules::{AlertSeverity, Notification, NotificationContext, RetrainingNews};
 use store::NotificationRow;
 
 use crate::commit::DeliveryPlan;
@@ -60,32 +61,13 @@ fn at(retraining: &Retraining) -> EventTime {
 }
 
 fn messages(contract: &Contract, plan: &DeliveryPlan, news: &RetrainingNews, now: WallTime) -> Vec<NotificationRow> {
-    let owner = contract.owner.as_deref();
     let context = NotificationContext {
         owner: contract.owner.clone(),
         page: plan.page.clone(),
         created: now,
         ..NotificationContext::default()
     };
-    let notification = rules::Notification::of_retraining(news, &context);
-    let channels = rules::route(&plan.routes, &plan.channels, news.severity, &news.model, owner);
-    channels
-        .into_iter()
-        .map(|channel| NotificationRow {
-            id: format!("{}-{channel}", notification.id),
-            channel,
-            model: news.model.clone(),
-            alert_fingerprint: news.retraining.clone(),
-            kind: notification.kind.name().to_owned(),
-            body: serde_json::to_string(&notification).unwrap_or_default(),
-            created: now,
-            attempts: 0,
-            next_attempt: now,
-            state: "waiting".to_owned(),
-            last_error: None,
-            delivered: None,
-        })
-        .collect()
+    plan.outbox(&Notification::of_retraining(news, &context), now)
 }
 
 #[cfg(test)]
