@@ -48,7 +48,7 @@ pub struct Checkpoint {
     folder: PathBuf,
     document: Document,
     /// Kept for the lock.
-    _lock: File,
+    lock: File,
 }
 
 /// What was found when a checkpoint was opened.
@@ -82,7 +82,7 @@ impl Checkpoint {
             Ok(None) => (fresh(fingerprint), Found::Nothing),
             Err(reason) => (fresh(fingerprint), Found::Unusable(reason)),
         };
-        let checkpoint = Self { folder, document, _lock: lock };
+        let checkpoint = Self { folder, document, lock };
         checkpoint.remove_others()?;
         Ok((checkpoint, found))
     }
@@ -157,6 +157,13 @@ impl Checkpoint {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for Checkpoint {
+    /// Closing the file isn't enough: a process that is being started holds it too, for an instant.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
     }
 }
 
