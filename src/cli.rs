@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 
+/// Warnings of everything, and what our own crates tell of what they do.
+const DEFAULT_LOG: &str = "warn,bellwether=info,ingest=info,monitor=info,retrain_trigger=info,rules=info";
+
 /// Watches models in production: drift, decay, and what to do about them.
 #[derive(Parser)]
 #[command(name = "bellwether", version, about, max_term_width = 100)]
@@ -12,7 +15,7 @@ pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
     /// What to log to stderr, in the syntax of tracing's EnvFilter; BELLWETHER_LOG overrides it
-    #[arg(long, global = true, default_value = "warn,bellwether=info,ingest=info,monitor=info,rules=info")]
+    #[arg(long, global = true, default_value = DEFAULT_LOG)]
     pub log: String,
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -256,6 +259,9 @@ pub enum Tokens {
     /// End a token's life, at once
     Revoke {
         name: String,
+        /// Why: one line for those who read the audit log
+        #[arg(long)]
+        reason: Option<String>,
         #[command(flatten)]
         connection: Connection,
     },
@@ -352,4 +358,24 @@ pub struct Replay {
     pub all: bool,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+    use tracing_subscriber::EnvFilter;
+
+    use super::*;
+
+    #[test]
+    fn the_log_tells_state_changes_of_retrainings_unless_it_is_told_otherwise() {
+        let log = Arguments::parse_from(["bellwether", "status"]).log;
+        let subscriber = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(log)).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            assert!(tracing::enabled!(target: "retrain_trigger::driver", Level::INFO));
+            assert!(tracing::enabled!(target: "ingest::kafka::health", Level::INFO));
+            assert!(!tracing::enabled!(target: "retrain_trigger::driver", Level::DEBUG));
+            assert!(!tracing::enabled!(target: "librdkafka", Level::INFO));
+        });
+    }
 }

@@ -23,6 +23,9 @@ pub const ARTIFACT_JSON: &str = "artifact.json";
 /// Files of one artifact.
 pub const MAX_FILES: usize = 1_000;
 
+/// Bytes of one artifact.
+pub const MAX_BYTES: u64 = 16 << 30;
+
 /// Folders within folders.
 const MAX_FOLDERS_DEEP: usize = 8;
 /// Bytes of a path within the artifact.
@@ -59,13 +62,21 @@ struct Listed<T> {
     files: T,
 }
 
-/// Lists and hashes a folder's files. Symbolic links, names that other systems would misread, too many files and a folder
-/// without any are errors.
+/// Lists and hashes a folder's files. Symbolic links, names that other systems would misread, too many files, too many bytes
+/// and a folder without any file are errors.
 pub fn describe(folder: &Path) -> Result<Artifact> {
     let mut paths = Vec::new();
     walk(folder, "", 0, &mut paths)?;
     if paths.is_empty() {
         return Err(refusal(folder, "holds no file of a model"));
+    }
+    // Before anything is read: hashing takes its time, and nobody can stop it.
+    let mut bytes = 0_u64;
+    for path in &paths {
+        bytes = bytes.saturating_add(folder.join(path).metadata()?.len());
+    }
+    if bytes > MAX_BYTES {
+        return Err(refusal(folder, &format!("holds {bytes} bytes; {MAX_BYTES} is the most")));
     }
     paths.sort_unstable();
     let files: Vec<ArtifactFile> = paths.into_iter().map(|path| file(folder, path)).collect::<Result<_>>()?;
@@ -75,8 +86,9 @@ pub fn describe(folder: &Path) -> Result<Artifact> {
 }
 
 /// Checks an artifact's folder against the digest that was registered: the list, and every file on it. What else lies in
-/// the folder is not looked at. The error is a sentence for a person.
-pub fn verify(folder: &Path, sha256: &str) -> std::result::Result<(), String> {
+/// the folder is not looked at, and nobody may load it: the files that were checked are the answer. The error is a sentence for
+/// a person.
+pub fn verify(folder: &Path, sha256: &str) -> std::result::Result<Vec<ArtifactFile>, String> {
     let json = read_list(folder)?;
     let found = hexadecimal(&Sha256::digest(&json));
     if found != sha256 {
@@ -88,7 +100,8 @@ pub fn verify(folder: &Path, sha256: &str) -> std::result::Result<(), String> {
         let count = listed.files.len();
         return Err(format!("{ARTIFACT_JSON} lists {count} files; an artifact has 1 to {MAX_FILES}"));
     }
-    listed.files.iter().try_for_each(|file| verify_file(folder, file))
+    listed.files.iter().try_for_each(|file| verify_file(folder, file))?;
+    Ok(listed.files)
 }
 
 /// A file's SHA-256 in hexadecimal, and its bytes.
@@ -161,7 +174,8 @@ fn file(folder: &Path, path: String) -> Result<ArtifactFile> {
 }
 
 fn refusal(path: &Path, what: &str) -> Error {
-    Error::new(ErrorKind::InvalidData, format!("{} {what}", path.display()))
+    let path = path.display().to_string();
+    Error::new(ErrorKind::InvalidData, format!("{} {what}", crate::printable(&path)))
 }
 
 /// The bytes of the list, of which no more are read than a list can have.

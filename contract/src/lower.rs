@@ -13,7 +13,8 @@ mod sources;
 mod windows;
 
 pub use detect::{FileKind, detect};
-pub use retrain::{MAX_ATTEMPTS, MAX_STEPS, MINIMUM_HELD_OUT_WINDOWS};
+pub use json::beyond_limits;
+pub use retrain::{MAX_ATTEMPTS, MAX_STEPS, MINIMUM_HELD_OUT_DAYS};
 pub use schema::{MAX_COLUMNS, MAX_SEGMENTS};
 pub(crate) use sources::topic;
 pub use windows::{MAX_HELD_WINDOWS, MINIMUM_TRAILING_WINDOWS};

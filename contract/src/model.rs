@@ -333,6 +333,8 @@ pub struct RolloutPlan {
     pub latency_ratio: f64,
     /// The candidate's share of errors may exceed the stable version's by so much.
     pub error_excess: f64,
+    /// Wall time that nothing may answer before the candidate goes back.
+    pub patience: Duration,
 }
 
 /// The app that serves the model, by the serving-target interface.

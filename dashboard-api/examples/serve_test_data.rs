@@ -12,7 +12,7 @@ mod decider;
 
 use std::sync::Arc;
 
-use dashboard_api::{ApiState, Readiness, first_token, serve};
+use dashboard_api::{ApiState, Limits, Readiness, first_token, serve};
 use prometheus::{GaugeVec, Opts, Registry};
 use store::Store;
 use tokio::net::TcpListener;
@@ -35,11 +35,12 @@ async fn main() {
         models: vec![filled::info(filled::MODEL), filled::info(filled::EMPTY)],
         is_open_to_readers: true,
         commands: Arc::new(decider::Decider::default()),
+        limits: Limits::default(),
     };
     if let Some(token) = first_token(&state.store).await.unwrap() {
         eprintln!("admin's token: {token}");
     }
     let listener = TcpListener::bind(&address).await.unwrap();
     eprintln!("test data at http://{address}/");
-    serve(listener, state, CancellationToken::new()).await.unwrap();
+    serve(listener, state, CancellationToken::new()).await;
 }

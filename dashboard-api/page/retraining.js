@@ -161,7 +161,7 @@ function showVersions(registry) {
     version.weight === null ? "–" : `${version.weight} %`, version.validation, gateText(version.gate),
     version.retraining ? "trained here" : "brought", `${instant(version.registered)}${version.registered_by ? ` by ${version.registered_by}` : ""}`,
   ]);
-  const all = ["Version", "Traffic", "Validation", "Log loss at the gate", "Origin", "Registered"];
+  const all = ["Version", "Traffic set", "Validation", "Log loss at the gate", "Origin", "Registered"];
   get("versions").replaceChildren(rows.length === 0 ? element("p", { class: "quiet" }, "No version is registered; “bellwether register” brings one.")
     : table(all, rows, registry.versions.length - rows.length));
 }

@@ -1,36 +1,49 @@
 //! Bodies of requests: typed, bounded, and refused with a reason where they aren't understood.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
-use crate::problem::Problem;
+use crate::problem::{Problem, cause, not_understood};
+use crate::protection::REQUEST_BYTES;
 
 /// Letters of a reason.
 pub(crate) const REASON_LETTERS: usize = 500;
 /// Letters of a version's or a token's name.
 pub(crate) const NAME_LETTERS: usize = 64;
 
+/// Letters of a path.
+pub(crate) const PATH_LETTERS: usize = 1_000;
+
 /// A JSON body as `T`, which denies unknown fields.
 ///
-/// Handlers take it as `Result<Body<T>, Problem>`: whether the caller may do this at all is decided before.
-pub(crate) struct Body<T>(pub T);
+/// Whether the caller may do this at all is decided before: see [`Order::body`](crate::auth::order::Order::body).
+pub(crate) async fn read<T: DeserializeOwned>(request: Request, within: Duration) -> Result<T, Problem> {
+    match tokio::time::timeout(within, Json::<T>::from_request(request, &())).await {
+        Ok(Ok(Json(value))) => Ok(value),
+        Ok(Err(rejection)) => Err(Problem::new(rejection.status(), words(&rejection))),
+        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "The body took too long to arrive.")),
+    }
+}
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(value)) => Ok(Self(value)),
-            Err(JsonRejection::MissingJsonContentType(_)) => Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "Send the body as JSON, with `Content-Type: application/json`.",
-            )),
-            Err(rejection) => Err(Problem::new(rejection.status(), rejection.body_text())),
+fn words(rejection: &JsonRejection) -> String {
+    match rejection {
+        JsonRejection::MissingJsonContentType(_) => {
+            "Send the body as JSON, with `Content-Type: application/json`.".to_owned()
         }
+        JsonRejection::JsonSyntaxError(_) => format!("The body is no JSON: {}.", cause(rejection)),
+        JsonRejection::JsonDataError(_) => not_understood("body", rejection),
+        other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            format!("The body has more than {} KiB.", REQUEST_BYTES / 1024)
+        }
+        _ => "The body could not be read to its end.".to_owned(),
     }
 }
 
@@ -45,10 +58,10 @@ impl TryFrom<String> for Reason {
     fn try_from(text: String) -> Result<Self, String> {
         let text = text.trim();
         if text.is_empty() {
-            return Err("the reason is empty; say why in one line".to_owned());
+            return Err("The reason is empty; say why in one line.".to_owned());
         }
         if text.chars().count() > REASON_LETTERS || text.chars().any(char::is_control) {
-            return Err(format!("the reason must be one line of at most {REASON_LETTERS} characters"));
+            return Err(format!("The reason must be one line of at most {REASON_LETTERS} characters."));
         }
         Ok(Self(text.to_owned()))
     }
@@ -67,7 +80,44 @@ impl TryFrom<String> for Name {
         if (1..=NAME_LETTERS).contains(&text.len()) && text.chars().all(is_plain) {
             return Ok(Self(text));
         }
-        Err(format!("a name has 1 to {NAME_LETTERS} letters, digits, `.`, `-` or `_`"))
+        Err(format!("A name has 1 to {NAME_LETTERS} letters, digits, `.`, `-` or `_`."))
+    }
+}
+
+/// A folder on the disk of the service.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Folder(pub PathBuf);
+
+impl TryFrom<String> for Folder {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.chars().count() > PATH_LETTERS || text.chars().any(char::is_control) {
+            return Err(format!("The path must be one line of at most {PATH_LETTERS} characters."));
+        }
+        let path = PathBuf::from(text);
+        // One that is relative would be relative to a folder that the caller can't know.
+        if !path.is_absolute() {
+            return Err("The path must be absolute: it is one on the disk of the service.".to_owned());
+        }
+        Ok(Self(path))
+    }
+}
+
+/// Hyper-parameters, within the limits that a contract's own have.
+#[derive(Debug, Default, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
+pub(crate) struct HyperParameters(pub Map<String, Value>);
+
+impl TryFrom<Map<String, Value>> for HyperParameters {
+    type Error = String;
+
+    fn try_from(parameters: Map<String, Value>) -> Result<Self, String> {
+        match contract::lower::beyond_limits(&parameters) {
+            Some(excess) => Err(format!("The parameters have {excess}.")),
+            None => Ok(Self(parameters)),
+        }
     }
 }
 

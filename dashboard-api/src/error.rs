@@ -1,12 +1,8 @@
-//! What can stop the server, or keep it from starting. Errors of single requests are [`crate::problem::Problem`]s.
-
-use std::io;
+//! What can keep the server from starting. Errors of single requests are [`crate::problem::Problem`]s.
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    #[error("the HTTP server stopped: {0}; look at the system's limits on sockets and open files")]
-    Serve(#[from] io::Error),
     #[error("the tokens could not be read or written: {0}")]
     Store(#[from] store::Error),
     #[error("the system gives no random bytes for a token: {0}; look at /dev/urandom")]
@@ -24,7 +20,7 @@ pub enum Class {
 impl Error {
     pub fn class(&self) -> Class {
         match self {
-            Self::Serve(_) | Self::Random(_) => Class::External,
+            Self::Random(_) => Class::External,
             Self::Store(error) => match error.class() {
                 store::Class::User => Class::User,
                 store::Class::External => Class::External,
@@ -35,7 +31,7 @@ impl Error {
 
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Serve(_) | Self::Random(_) => true,
+            Self::Random(_) => true,
             Self::Store(error) => error.is_retryable(),
         }
     }

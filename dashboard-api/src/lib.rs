@@ -5,12 +5,14 @@
 //! become HTTP in [`problem`] and nowhere else. The page's files stand in `page/` and need no build step.
 //!
 //! [`auth`] says who may do what: reading is open on the loopback interface alone, commands need a token everywhere.
+//! [`connections`] and [`protection`] hold the limits on what callers may take up.
 //!
 //! [`dashboards`] is a pure function beside all this: it checks Grafana dashboards against the exported metrics.
 
 mod answer;
 mod auth;
 mod body;
+mod connections;
 pub mod dashboards;
 mod error;
 mod health;
@@ -23,6 +25,6 @@ mod state;
 
 pub use auth::{Role, first_token};
 pub use error::{Class, Error};
-pub use protection::CONCURRENT_REQUESTS;
+pub use protection::{CONCURRENT_REQUESTS, HEADERS_BYTES, Limits};
 pub use server::{router, serve};
 pub use state::{ApiState, ModelInfo, Readiness};

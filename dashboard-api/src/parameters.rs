@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
-use crate::problem::Problem;
+use crate::problem::{Problem, not_understood};
 use crate::state::{ApiState, ModelInfo};
 
 /// The most rows that a request may ask for.
@@ -21,7 +21,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> 
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let query = Query::<T>::try_from_uri(&parts.uri);
-        query.map(|Query(value)| Self(value)).map_err(|rejection| Problem::bad_request(rejection.body_text()))
+        query
+            .map(|Query(value)| Self(value))
+            .map_err(|rejection| Problem::bad_request(not_understood("query", &rejection)))
     }
 }
 
@@ -40,7 +42,7 @@ impl<'de> Deserialize<'de> for Limit {
         let text = String::deserialize(deserializer)?;
         match text.parse() {
             Ok(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(Self(limit)),
-            _ => Err(D::Error::custom(format!("limit is `{text}`, but must be a number from 1 to {MAX_LIMIT}"))),
+            _ => Err(D::Error::custom(format!("`{text}` must be a number from 1 to {MAX_LIMIT}"))),
         }
     }
 }

@@ -11,7 +11,6 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::Error;
 use crate::problem::Problem;
 use crate::protection::{CONCURRENT_REQUESTS, REQUEST_BYTES};
 use crate::routes::{
@@ -19,7 +18,7 @@ use crate::routes::{
     timeline, tokens, versions,
 };
 use crate::state::ApiState;
-use crate::{answer, auth, protection};
+use crate::{answer, auth, connections, protection};
 
 /// Every route of the service.
 pub fn router(state: ApiState) -> Router {
@@ -36,6 +35,7 @@ pub fn router(state: ApiState) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+        .layer(from_fn_with_state(Arc::clone(&state), protection::own_name))
         .layer(from_fn(protection::headers))
         .with_state(state)
 }
@@ -82,10 +82,10 @@ fn orders() -> Router<Arc<ApiState>> {
         .route("/api/v1/tokens/{name}", delete(tokens::revoke))
 }
 
-/// Serves until `stop` is cancelled, then lets running requests end.
-pub async fn serve(listener: TcpListener, state: ApiState, stop: CancellationToken) -> Result<(), Error> {
-    axum::serve(listener, router(state)).with_graceful_shutdown(stop.cancelled_owned()).await?;
-    Ok(())
+/// Serves until `stop` is cancelled, then lets running requests end, within [`Limits::end_within`](crate::Limits).
+pub async fn serve(listener: TcpListener, state: ApiState, stop: CancellationToken) {
+    let limits = state.limits;
+    connections::serve(listener, router(state), limits, stop).await;
 }
 
 async fn no_such_path() -> Problem {

@@ -8,6 +8,8 @@ use retrain_trigger::commands::Commands;
 use serde::Serialize;
 use store::Store;
 
+use crate::protection::Limits;
+
 /// Everything that the routes read.
 #[derive(Clone)]
 pub struct ApiState {
@@ -17,10 +19,12 @@ pub struct ApiState {
     pub readiness: Arc<dyn Fn() -> Readiness + Send + Sync>,
     /// The models of the configuration, in its order.
     pub models: Vec<ModelInfo>,
-    /// Whether reading needs no token; only where nobody but this machine's users can reach the listener.
+    /// Whether reading needs no token; only where nobody but this machine's users can reach the listener. Then requests must name
+    /// this machine as their host.
     pub is_open_to_readers: bool,
     /// Decides on commands, and records them.
     pub commands: Arc<dyn Commands>,
+    pub limits: Limits,
 }
 
 /// Whether the service does its work.

@@ -74,6 +74,13 @@ impl Baselines {
         self.performance.register(version, windows);
     }
 
+    /// Lets go the training data of versions that aren't held any more.
+    pub fn hold_registered(&mut self, is_held: impl Fn(&str) -> bool) {
+        for part in [&mut self.outputs, &mut self.performance] {
+            part.registered.retain(|(version, _), _| is_held(version));
+        }
+    }
+
     /// What a window's inputs are compared with.
     pub fn inputs(&self, window: Window) -> Baseline {
         self.inputs.before(window)

@@ -226,7 +226,8 @@ async fn retraining(
 async fn gives_way(transaction: &mut Transaction, contract: &Contract) -> Result<bool> {
     let row = transaction.active_retraining(&contract.model).await?;
     let (Some(retrain), Some(row)) = (&contract.retrain, row) else { return Ok(false) };
-    Ok(plan::gives_way(retrain, &Retraining::from_row(&row)?))
+    // One that can't be read stands in the way of the next, and must not stand in the way of monitoring.
+    Ok(Retraining::from_row(&row).is_ok_and(|retraining| plan::gives_way(retrain, &retraining)))
 }
 
 fn retraining_words(

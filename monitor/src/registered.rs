@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use retrain_trigger::registry::CHAMPION;
+use retrain_trigger::registry::{CHAMPION, Validation};
 
 use crate::error::Result;
 use crate::model::ModelMonitor;
 
-/// Versions whose training data are held; older ones have no traffic any more.
+/// Versions whose training data are held, besides those that have an alias: the newest that may be served.
 const VERSIONS_HELD: usize = 32;
 
 /// Which registered versions the baselines know of.
@@ -24,16 +24,19 @@ impl ModelMonitor {
     pub(crate) async fn look_into_registry(&mut self) -> Result<()> {
         let model = self.contract().model.clone();
         let mut rows = self.store.versions(&model).await?;
-        rows.retain(|row| !row.baseline.is_empty());
-        rows.sort_by_key(|row| std::cmp::Reverse(row.registered));
-        rows.truncate(VERSIONS_HELD);
+        let mut aliases = self.store.aliases(&model).await?;
+        rows.retain(|row| !row.baseline.is_empty() && row.validation != Validation::Failed.name());
+        let has_alias = |version: &String| aliases.values().any(|of| of == version);
+        rows.sort_by_key(|row| (!has_alias(&row.version), std::cmp::Reverse(row.registered)));
+        rows.truncate(VERSIONS_HELD + aliases.len());
         let known = Known {
             versions: rows.iter().map(|row| (row.version.clone(), row.baseline.clone())).collect(),
-            champion: self.store.aliases(&model).await?.remove(CHAMPION),
+            champion: aliases.remove(CHAMPION),
         };
         if known == self.registered {
             return Ok(());
         }
+        self.baselines.hold_registered(|version| known.versions.iter().any(|(of, _)| of == version));
         for (version, file) in &known.versions {
             let is_new = !self.registered.versions.iter().any(|(of, path)| of == version && path == file);
             let is_champion = known.champion.as_ref() == Some(version);

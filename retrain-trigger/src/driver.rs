@@ -1,9 +1,10 @@
 //! The loop that lets each model's executor take its steps, for as long as the service runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -20,31 +21,59 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// asked for again and again without being seen in the target is trouble.
 const SAME_STEPS: u32 = 3;
 
-/// Told of every step and of every change that was seen.
-pub type Observer = Arc<dyn Fn(&Ticked) + Send + Sync>;
+/// Rung when a command or a request came. All drivers hear it, also one that is at work.
+#[derive(Clone, Debug, Default)]
+pub struct Bell(watch::Sender<()>);
 
-/// Runs the executors of all models until `stop`. `work` rings when a command or a request came. A model whose retraining
-/// can't go on is told of in the log and tried again: monitoring never ends because of it.
-pub async fn run<W: World + 'static>(
-    executors: Vec<Executor<W>>,
-    work: Arc<Notify>,
-    observer: Observer,
-    stop: CancellationToken,
-) {
-    let mut tasks = JoinSet::new();
-    for executor in executors {
-        let (work, observer, stop) = (Arc::clone(&work), Arc::clone(&observer), stop.clone());
-        tasks.spawn(async move { drive(&executor, &work, &observer, &stop).await });
-    }
-    stop.cancelled().await;
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(%error, "the driver of a model's retrainings ended");
-        }
+impl Bell {
+    pub fn ring(&self) {
+        self.0.send_replace(());
     }
 }
 
-async fn drive<W: World>(executor: &Executor<W>, work: &Notify, observer: &Observer, stop: &CancellationToken) {
+/// Told of every step and of every change that was seen.
+pub type Observer = Arc<dyn Fn(&Ticked) + Send + Sync>;
+
+/// Runs the executors of all models until `stop`. A model whose retraining can't go on, even because of a defect, is told of in
+/// the log and tried again: monitoring never ends because of it.
+pub async fn run<W: World + 'static>(
+    executors: Vec<Executor<W>>,
+    bell: Bell,
+    observer: Observer,
+    stop: CancellationToken,
+) {
+    let executors: Vec<_> = executors.into_iter().map(Arc::new).collect();
+    let mut tasks = JoinSet::new();
+    let mut models = BTreeMap::new();
+    let begin = |tasks: &mut JoinSet<()>, executor: &Arc<Executor<W>>| {
+        let (executor, observer, stop) = (Arc::clone(executor), Arc::clone(&observer), stop.clone());
+        let mut ear = bell.0.subscribe();
+        tasks.spawn(async move { drive(&executor, &mut ear, &observer, &stop).await }).id()
+    };
+    for (number, executor) in executors.iter().enumerate() {
+        models.insert(begin(&mut tasks, executor), number);
+    }
+    while let Some(ended) = tasks.join_next_with_id().await {
+        let Err(error) = ended else { continue };
+        tracing::error!(%error, "the driver of a model's retrainings ended, and begins again");
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(LONGEST_BACKOFF) => {}
+        }
+        if let Some(executor) = models.remove(&error.id()).and_then(|number| Some((number, executors.get(number)?))) {
+            models.insert(begin(&mut tasks, executor.1), executor.0);
+        }
+    }
+    // Where no model is retrained there is nothing to drive.
+    stop.cancelled().await;
+}
+
+async fn drive<W: World>(
+    executor: &Executor<W>,
+    ear: &mut watch::Receiver<()>,
+    observer: &Observer,
+    stop: &CancellationToken,
+) {
     let mut backoff = Backoff::default();
     let mut rut = Rut::default();
     while !stop.is_cancelled() {
@@ -75,7 +104,8 @@ async fn drive<W: World>(executor: &Executor<W>, work: &Notify, observer: &Obser
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = work.notified() => {}
+            // The bell is there as long as this is.
+            Ok(()) = ear.changed() => {}
             () = tokio::time::sleep(pause) => {}
         }
     }

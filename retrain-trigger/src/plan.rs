@@ -4,15 +4,13 @@
 //! crash between any two effects repeats a call and nothing else. Traffic is never moved by counting steps: the wanted
 //! [`Traffic`] follows from the document, and is set while the target says something else.
 
-use contract::EventTime;
 use contract::model::{ApprovalStage, Retrain};
+use contract::time::format_duration;
+use contract::{EventTime, WallTime};
 use detectors::canary::Phase;
 
-use crate::retraining::{Analysis, Candidate, Retraining, Rollout, State, Wish};
+use crate::retraining::{Analysis, CONSECUTIVE_ERROR_LIMIT, Candidate, Retraining, Rollout, State, Wish};
 use crate::world::{Outcome, Registered, Run, TargetState, Traffic, Trouble};
-
-/// Observations of a rollout that may fail, one after the other (Argo's `consecutiveErrorLimit`); the next one aborts it.
-pub const CONSECUTIVE_ERROR_LIMIT: u32 = 4;
 
 /// All that a plan depends on. What a state doesn't look at is None.
 #[derive(Clone, Debug)]
@@ -21,6 +19,8 @@ pub struct Situation<'a> {
     pub retraining: &'a Retraining,
     /// The model's clock.
     pub now: EventTime,
+    /// The clock on the wall, for patience with what doesn't answer.
+    pub wall: WallTime,
     /// Why no retraining may go on, while a fault of the pipeline stands.
     pub fault: Option<String>,
     pub run: Option<Outcome<Run>>,
@@ -143,10 +143,29 @@ fn requested(situation: &Situation<'_>) -> Step {
     if situation.retrain.executor.is_none() {
         return wait("someone who carries it out: the contract has no `retrain.executor`");
     }
+    if let Some(why) = stranger(situation) {
+        return finish(State::Failed, why);
+    }
     if !is_approved(situation, ApprovalStage::Training) {
         return wait("approval of the training");
     }
     Step::Pin
+}
+
+/// Something serves that isn't registered: a candidate can't be compared with it, and there would be no way back.
+fn stranger(situation: &Situation<'_>) -> Option<String> {
+    let Some(Ok(target)) = &situation.target else { return None };
+    let candidate = situation.candidate.as_ref();
+    let is_candidate = |version: &String| {
+        candidate.is_some_and(|it| it.version == *version && target.loaded.get(version) == Some(&it.sha256))
+    };
+    let mut serving = target.traffic.weights.iter().filter(|(_, weight)| **weight > 0).map(|(version, _)| version);
+    let version = serving.find(|version| !is_candidate(version)).filter(|_| situation.retraining.stable.is_none())?;
+    let model = &situation.retraining.model;
+    Some(format!(
+        "version {version} serves and isn't registered, so there is nothing to compare with and no way back: bellwether \
+         register --model {model} --version {version} --champion, then ask again"
+    ))
 }
 
 fn training(situation: &Situation<'_>) -> Step {
@@ -174,6 +193,8 @@ fn training(situation: &Situation<'_>) -> Step {
         Run::Broken { why, is_final: true } => finish(State::Failed, why),
         Run::Broken { why, is_final: false } => again(why.clone()),
         Run::Absent if attempts == 0 => Step::Train { attempt: 1 },
+        // What didn't start is no attempt.
+        Run::Absent if situation.retraining.start_trouble.is_some() => Step::Train { attempt: attempts },
         Run::Absent => again("the trainer is gone without a word".to_owned()),
     }
 }
@@ -216,6 +237,10 @@ fn registered(situation: &Situation<'_>) -> Step {
         Ok(target) => target,
         Err(step) => return *step,
     };
+    // A person who deploys a version knows what serves.
+    if let Some(why) = stranger(situation).filter(|_| retraining.forced.is_none()) {
+        return finish(State::Failed, why);
+    }
     if let Some(step) = loaded(situation, target) {
         return step;
     }
@@ -231,7 +256,7 @@ fn registered(situation: &Situation<'_>) -> Step {
     }
     let is_direct = retraining.stable.is_none() || retraining.forced.is_some();
     let weight = if is_direct { 100 } else { share(situation, 0) };
-    shift(situation, 0, weight, target.traffic.generation + 1)
+    shift(situation, 0, weight, target.traffic.generation.saturating_add(1))
 }
 
 /// What the target says, or what its silence means.
@@ -262,7 +287,16 @@ fn shift(situation: &Situation<'_>, step: usize, weight: u32, generation: u64) -
     let is_guarded = weight == 100 && situation.retraining.forced.is_none();
     Step::Shift {
         state,
-        rollout: Rollout { step, weight, generation, is_guarded, since: situation.now, errors: 0, analysis: None },
+        rollout: Rollout {
+            step,
+            weight,
+            generation,
+            is_guarded,
+            since: situation.now,
+            errors: 0,
+            failing_since: None,
+            analysis: None,
+        },
     }
 }
 
@@ -312,8 +346,13 @@ fn rollout(situation: &Situation<'_>) -> Step {
     }
     // The last observations failed, and the limit of patience is in the record. Without a version to go back to there is
     // nothing but patience.
-    if rollout.errors > CONSECUTIVE_ERROR_LIMIT && retraining.stable.is_some() {
-        let why = format!("Error: {} observations failed, one after the other", rollout.errors);
+    let patience = situation.retrain.rollout.patience;
+    if rollout.is_out_of_reach(situation.wall, patience) && retraining.stable.is_some() {
+        let why = format!(
+            "Error: {} observations failed, one after the other, for {} at least",
+            rollout.errors,
+            format_duration(patience)
+        );
         return back(State::RolledBack, &why);
     }
     let target = match seen_target(situation) {
@@ -349,7 +388,7 @@ fn reconcile(situation: &Situation<'_>, target: &TargetState) -> Option<Step> {
     let is_set = same_split(&target.traffic, &wanted);
     if target.traffic.generation >= wanted.generation && !is_set {
         let why = "someone else set the traffic of the serving target";
-        return Some(roll_back(State::RolledBack, why, target.traffic.generation + 1));
+        return Some(roll_back(State::RolledBack, why, target.traffic.generation.saturating_add(1)));
     }
     loaded(situation, target)
         .or_else(|| (target.traffic.generation < wanted.generation).then_some(Step::SetTraffic(wanted)))
@@ -405,7 +444,7 @@ fn baking(situation: &Situation<'_>, rollout: &Rollout, analysis: &Analysis) -> 
 fn advance(situation: &Situation<'_>, rollout: &Rollout) -> Step {
     let generation = rollout.generation + 1;
     if rollout.weight == 100 {
-        let rollout = Rollout { generation, is_guarded: false, errors: 0, ..rollout.clone() };
+        let rollout = Rollout { generation, is_guarded: false, errors: 0, failing_since: None, ..rollout.clone() };
         return Step::Shift { state: State::Baking, rollout };
     }
     let last = situation.retrain.rollout.steps.len().saturating_sub(1);
@@ -438,7 +477,7 @@ fn rolling_back(situation: &Situation<'_>) -> Step {
     }
     if target.traffic.generation >= wanted.generation && !same_split(&target.traffic, &wanted) {
         // Whoever set it, the way back goes on from there.
-        return roll_back(end, why, target.traffic.generation + 1);
+        return roll_back(end, why, target.traffic.generation.saturating_add(1));
     }
     if target.traffic.generation < wanted.generation {
         return Step::SetTraffic(wanted);

@@ -30,7 +30,8 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// From a model's newest [`LOOKS_BACK`] retrainings that were not vetoed, newest first.
+    /// From a model's newest [`LOOKS_BACK`] retrainings that were not vetoed and, if they were cancelled or gave way, had begun;
+    /// newest first.
     pub fn new(faults: Vec<String>, rows: &[RetrainingRow]) -> Self {
         // A person's deployment or return is no run of the trainer; it is under way all the same.
         let own = || rows.iter().filter(|row| row.kind == Kind::Retraining.name());
@@ -190,6 +191,7 @@ mod tests {
                 margin: 0.02,
                 latency_ratio: 2.0,
                 error_excess: 0.02,
+                patience: Duration::ZERO,
             },
             target: None,
         }

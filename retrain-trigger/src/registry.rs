@@ -1,7 +1,7 @@
 //! The registry's tables: versions, their aliases, and what validated them (promise T2).
 
 use contract::{EventTime, WallTime};
-use store::{Transaction, VersionRow};
+use store::Transaction;
 
 use crate::world::Registered;
 
@@ -45,10 +45,10 @@ pub fn is_version_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_LIMIT && name.chars().all(is_good) && !name.starts_with('.')
 }
 
-/// The next whole number that no version is called.
-pub fn next_version(versions: &[VersionRow]) -> String {
-    let newest = versions.iter().filter_map(|row| row.version.parse::<u64>().ok()).max().unwrap_or(0);
-    (newest + 1).to_string()
+/// The next whole number that is none of these versions' name.
+pub fn next_version<'a>(versions: impl IntoIterator<Item = &'a str>) -> String {
+    let newest = versions.into_iter().filter_map(|version| version.parse::<u64>().ok()).max().unwrap_or(0);
+    newest.saturating_add(1).to_string()
 }
 
 /// The registry's word on a version, or None if it has none.

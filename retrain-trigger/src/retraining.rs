@@ -4,6 +4,7 @@
 //! it with every step, pages show it. Fields are added, never renamed: documents outlive releases (promise E5).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use contract::model::ApprovalStage;
 use contract::{EventTime, WallTime};
@@ -13,6 +14,9 @@ use serde_json::{Map, Value};
 use store::RetrainingRow;
 
 use crate::error::{Error, Result};
+
+/// Observations of a rollout that may fail, one after the other (Argo's `consecutiveErrorLimit`).
+pub const CONSECUTIVE_ERROR_LIMIT: u32 = 4;
 
 /// Version of the document's form.
 const DOCUMENT_VERSION: u32 = 1;
@@ -202,6 +206,9 @@ pub struct Rollout {
     pub is_guarded: bool,
     /// Observations of the target or of the events that failed, one after the other.
     pub errors: u32,
+    /// When the first of them did.
+    #[serde(default)]
+    pub failing_since: Option<WallTime>,
     pub analysis: Option<Analysis>,
 }
 
@@ -300,6 +307,9 @@ pub struct Retraining {
     /// Starts of the trainer.
     #[serde(default)]
     pub attempts: u32,
+    /// Why nobody knows whether the newest start succeeded.
+    #[serde(default)]
+    pub start_trouble: Option<String>,
     #[serde(default)]
     pub progress: Option<Progress>,
     /// What the trainer says of its model.
@@ -325,6 +335,25 @@ pub struct Retraining {
     pub outcome: Option<String>,
 }
 
+impl Rollout {
+    /// Something didn't answer, or not well.
+    pub fn fail(&mut self, now: WallTime) {
+        self.errors = self.errors.saturating_add(1);
+        self.failing_since.get_or_insert(now);
+    }
+
+    /// Everything answers.
+    pub fn recover(&mut self) {
+        self.errors = 0;
+        self.failing_since = None;
+    }
+
+    /// Nothing has answered for long: by how often, and by the clock.
+    pub fn is_out_of_reach(&self, now: WallTime, patience: Duration) -> bool {
+        self.errors > CONSECUTIVE_ERROR_LIMIT && self.failing_since.is_some_and(|since| since + patience <= now)
+    }
+}
+
 impl Retraining {
     /// A request, as it was let through.
     pub fn requested(id: String, model: &str, asked_by: AskedBy, reason: &str, at: EventTime, now: WallTime) -> Self {
@@ -346,6 +375,7 @@ impl Retraining {
             manifest: None,
             version: None,
             attempts: 0,
+            start_trouble: None,
             progress: None,
             metrics: None,
             gate: None,
@@ -383,6 +413,12 @@ impl Retraining {
             is_active: !self.state.is_over(),
             document: serde_json::to_string(self).unwrap_or_default(),
         }
+    }
+
+    /// It can't get back to the stable version: somebody has to look at the serving app.
+    pub fn is_stuck(&self) -> bool {
+        let errors = self.rollout.as_ref().map_or(0, |rollout| rollout.errors);
+        self.state == State::RollingBack && errors > CONSECUTIVE_ERROR_LIMIT
     }
 
     /// It ended because the gate said no, and can be let past it.

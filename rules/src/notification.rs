@@ -54,7 +54,7 @@ pub struct RetrainingNews {
     pub model: String,
     /// The retraining's id.
     pub retraining: String,
-    /// `promoted`, `rolled_back`, `failed`, `awaiting_approval`.
+    /// `promoted`, `rolled_back`, `failed`, `awaiting_approval`, `awaiting_deployment`, `rollback_stuck`.
     pub news: &'static str,
     pub severity: AlertSeverity,
     /// On the model's clock.

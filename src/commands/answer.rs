@@ -7,6 +7,9 @@ use serde_json::Value;
 use crate::cli::Format;
 use crate::exit::{Failure, print};
 
+/// What a column is padded to at most: one long sentence must not push the columns after it off the screen in every row.
+const WIDEST_PADDING: usize = 40;
+
 /// Prints an answer as it is, or in words.
 pub fn show(answer: &Value, format: Format, text: impl Fn(&Value) -> String) -> Result<(), Failure> {
     match format {
@@ -39,7 +42,8 @@ pub fn figure(value: &Value) -> String {
     value.as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
 }
 
-/// Rows of words under their headings, each column as wide as its widest word; `nothing` where there are no rows.
+/// Rows of words under their headings, each column as wide as its widest word, within [`WIDEST_PADDING`]; `nothing` where there
+/// are no rows.
 ///
 /// `columns`: heading and JSON pointer into a row.
 pub fn table(rows: &[Value], columns: &[(&str, &str)], nothing: &str) -> String {
@@ -56,7 +60,8 @@ pub fn grid(headings: &[&str], rows: &[Vec<String>], nothing: &str) -> String {
     let letters = |text: &str| text.chars().count();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| letters(cell));
-        cells.chain(headings.get(column).map(|heading| letters(heading))).max().unwrap_or_default()
+        let widest = cells.chain(headings.get(column).map(|heading| letters(heading))).max().unwrap_or_default();
+        widest.min(WIDEST_PADDING)
     };
     let widths: Vec<usize> = (0..headings.len()).map(width).collect();
     let mut out = String::new();
@@ -73,4 +78,21 @@ pub fn grid(headings: &[&str], rows: &[Vec<String>], nothing: &str) -> String {
         line(&mut row.iter().map(String::as_str));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_sentence_shifts_its_own_row_alone() {
+        let long = "x".repeat(60);
+        let rows =
+            [vec!["1".to_owned(), long.clone(), "a".to_owned()], ["2", "short", "b"].map(str::to_owned).to_vec()];
+        let told = grid(&["ID", "OUTCOME", "REASON"], &rows, "");
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines[0].find("REASON"), Some(4 + WIDEST_PADDING + 2));
+        assert_eq!(lines[1], format!("1   {long}  a"));
+        assert_eq!(lines[2].find('b'), Some(4 + WIDEST_PADDING + 2));
+    }
 }

@@ -1,6 +1,7 @@
 //! `bellwether check`: every error of every file at once.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -71,7 +72,7 @@ fn check(kind: FileKind, file: &Path, text: &str, notes: &mut BTreeSet<String>) 
     match kind {
         FileKind::Contract => match super::setup::contract(file) {
             Ok(contract) => {
-                notes.extend(missing_baselines(&contract));
+                notes.extend(missing_things(&contract));
                 Vec::new()
             }
             Err(diagnostics) => diagnostics,
@@ -79,7 +80,7 @@ fn check(kind: FileKind, file: &Path, text: &str, notes: &mut BTreeSet<String>) 
         FileKind::Configuration => match contract::configuration::read_configuration(file) {
             Ok(configuration) => match super::setup::contracts(&configuration) {
                 Ok(contracts) => {
-                    notes.extend(contracts.iter().flat_map(missing_baselines));
+                    notes.extend(contracts.iter().flat_map(missing_things));
                     Vec::new()
                 }
                 Err(diagnostics) => diagnostics,
@@ -91,14 +92,44 @@ fn check(kind: FileKind, file: &Path, text: &str, notes: &mut BTreeSet<String>) 
     }
 }
 
-/// Baseline files are data, and may be made after the contract: that one is missing is told, and is no error yet.
-fn missing_baselines(contract: &Contract) -> Vec<String> {
+/// Baseline files are data, and may be made after the contract, and so may a trainer: that one is missing is told, and is no
+/// error yet.
+fn missing_things(contract: &Contract) -> Vec<String> {
     let files = contract.baseline_files().into_iter().filter(|file| !file.exists());
     let note = |file: PathBuf| {
         let (file, model) = (file.display(), &contract.model);
         format!("{file}, a baseline of {model}, does not exist yet; `run` and `replay` will need it")
     };
-    files.map(note).collect()
+    files.map(note).chain(missing_trainer(contract)).collect()
+}
+
+/// The trainer as a retraining looks for it: a path is relative to the contract; a bare name is looked for beside this program,
+/// then in PATH.
+fn missing_trainer(contract: &Contract) -> Option<String> {
+    let program = contract.retrain.as_ref()?.executor.as_ref()?.command.first()?;
+    let beside = || Some(std::env::current_exe().ok()?.parent()?.join(program)).filter(|path| path.is_file());
+    let place = if program.contains('/') {
+        Some(contract.resolve(Path::new(program)).components().collect())
+    } else {
+        beside()
+    };
+    let what = match place {
+        Some(path) if is_executable(&path) => return None,
+        Some(path) if path.exists() => format!("{} can't be executed", path.display()),
+        Some(path) => format!("{} does not exist yet", path.display()),
+        None if in_path(program) => return None,
+        None => format!("`{program}` is neither beside this program nor in PATH"),
+    };
+    Some(format!("the trainer of {}: {what}; a retraining will need it", contract.model))
+}
+
+fn in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| is_executable(&folder.join(program)))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 fn unknown(file: &Path) -> Diagnostic {

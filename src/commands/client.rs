@@ -49,8 +49,8 @@ impl Client {
         self.ask(Method::POST, self.url(path, &[])?, Some(body)).await
     }
 
-    pub async fn delete(&self, path: &[&str]) -> Result<(), Failure> {
-        self.ask(Method::DELETE, self.url(path, &[])?, None).await.map(|_| ())
+    pub async fn delete(&self, path: &[&str], query: &[(&str, Option<&str>)]) -> Result<(), Failure> {
+        self.ask(Method::DELETE, self.url(path, query)?, None).await.map(|_| ())
     }
 
     /// Names are data: whatever is in them, they stay one segment, one value.

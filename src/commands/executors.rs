@@ -1,4 +1,4 @@
-//! What carries retrainings out: an executor for each model whose contract names a trainer, and the desk for commands.
+//! What carries retrainings out: an executor for each model whose contract has `retrain`, and the desk for commands.
 
 use std::sync::Arc;
 
@@ -8,11 +8,10 @@ use contract::configuration::Configuration;
 use monitor::metrics::Metrics;
 use monitor::{DeliveryPlan, Monitor, news};
 use retrain_trigger::commands::{Desk, Subject};
-use retrain_trigger::driver::Observer;
+use retrain_trigger::driver::{Bell, Observer};
 use retrain_trigger::effects::{Effects, Folders};
-use retrain_trigger::execute::Executor;
+use retrain_trigger::execute::{Executor, abandon};
 use store::Store;
-use tokio::sync::Notify;
 
 use crate::exit::Failure;
 
@@ -23,30 +22,31 @@ pub struct Retraining {
     pub observer: Observer,
 }
 
-pub fn set_up(
+pub async fn set_up(
     configuration: &Configuration,
     contracts: &[Arc<Contract>],
     store: &Store,
     delivery: &Arc<DeliveryPlan>,
     monitor: &Arc<Monitor>,
     metrics: &Arc<Metrics>,
-    work: &Arc<Notify>,
+    bell: &Bell,
 ) -> Result<Retraining, Failure> {
     let program = std::env::current_exe().context("finding this program's own file").map_err(Failure::dependency)?;
     let folders = Folders { state: configuration.state.clone(), registry: configuration.registry.clone() };
     let mut executors = Vec::new();
     let mut subjects = Vec::new();
     for contract in contracts {
-        let effects = Effects::new(store.clone(), Arc::clone(contract), folders.clone(), program.clone());
+        let effects = Effects::new(store.clone(), contract, folders.clone(), program.clone());
         let effects = Arc::new(effects.map_err(Failure::dependency)?);
         subjects.push(Subject { contract: Arc::clone(contract), import: effects.clone() });
-        if let Some(retrain) = contract.retrain.clone().filter(|retrain| retrain.executor.is_some()) {
-            let tell = news::teller(Arc::clone(contract), Arc::clone(delivery));
-            let executor = Executor::new(&contract.model, Arc::new(retrain), store.clone(), effects).telling(tell);
-            executors.push(executor);
-        }
+        let tell = news::teller(Arc::clone(contract), Arc::clone(delivery));
+        let Some(retrain) = contract.retrain.clone() else {
+            abandon(store, &contract.model, &effects, &tell).await.map_err(Failure::dependency)?;
+            continue;
+        };
+        executors.push(Executor::new(&contract.model, Arc::new(retrain), store.clone(), effects).telling(tell));
     }
-    let desk = Arc::new(Desk::new(store.clone(), subjects, Arc::clone(work)));
+    let desk = Arc::new(Desk::new(store.clone(), subjects, bell.clone()));
     Ok(Retraining { executors, desk, observer: observer(monitor, metrics) })
 }
 

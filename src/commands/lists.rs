@@ -90,8 +90,8 @@ fn audit_text(answer: &Value) -> String {
         ("COMMAND", "/command"),
         ("MODEL", "/model"),
         ("SUBJECT", "/subject"),
-        ("OUTCOME", "/outcome"),
         ("REASON", "/reason"),
+        ("OUTCOME", "/outcome"),
     ];
     table(list(at(answer, "/entries")), &columns, "no command was ever given")
 }
@@ -123,9 +123,9 @@ mod tests {
               "subject": "ann", "outcome": "accepted: role operator", "reason": "" },
         ] });
         insta::assert_snapshot!(super::audit_text(&audit), @r"
-        TIME                  WHO    ROLE      COMMAND       MODEL    SUBJECT    OUTCOME                  REASON
-        2026-11-24T10:00:03Z  ann    operator  cancel        flights  flights-1  refused: it is promoted  wrong\u{1b}[2Jdata
-        2026-11-24T09:00:00Z  admin  admin     create_token  -        ann        accepted: role operator  -
+        TIME                  WHO    ROLE      COMMAND       MODEL    SUBJECT    REASON              OUTCOME
+        2026-11-24T10:00:03Z  ann    operator  cancel        flights  flights-1  wrong\u{1b}[2Jdata  refused: it is promoted
+        2026-11-24T09:00:00Z  admin  admin     create_token  -        ann        -                   accepted: role operator
         ");
     }
 

@@ -27,16 +27,19 @@ fn models_text(answer: &Value) -> String {
         ("NEWEST WINDOW", "/latest_window/start"),
         ("FIRING", "/alerts/firing"),
         ("RETRAINING", "/retraining/state"),
+        ("WAITS FOR", "/retraining/waits_for"),
     ];
     table(list(at(answer, "/models")), &columns, "no model is configured")
 }
 
 fn versions_text(answer: &Value) -> String {
     let rows: Vec<Vec<String>> = list(at(answer, "/versions")).iter().map(row).collect();
-    let headings = ["VERSION", "ALIASES", "TRAFFIC", "VALIDATION", "LOG LOSS AT THE GATE", "RETRAINING", "REGISTERED"];
+    let headings =
+        ["VERSION", "ALIASES", "TRAFFIC SET", "VALIDATION", "LOG LOSS AT THE GATE", "RETRAINING", "REGISTERED"];
     grid(&headings, &rows, "no version is registered; `bellwether register` brings one")
 }
 
+/// A share of the traffic is what Bellwether has set; where it has set none, it claims none.
 fn row(version: &Value) -> Vec<String> {
     let aliases: Vec<String> = list(at(version, "/aliases")).iter().map(word).collect();
     let weight = at(version, "/weight").as_u64().map_or(String::new(), |weight| format!("{weight} %"));
@@ -70,9 +73,34 @@ mod tests {
               "gate": null, "registered": "2026-11-24T10:00:00Z" },
         ] });
         insta::assert_snapshot!(super::versions_text(&versions), @r"
-        VERSION  ALIASES     TRAFFIC  VALIDATION  LOG LOSS AT THE GATE  RETRAINING  REGISTERED
-        2        challenger  10 %     passed      0.513 against 0.554   flights-7   2026-11-24T10:15:00Z
-        1        champion    90 %     external    -                     -           2026-11-24T10:00:00Z
+        VERSION  ALIASES     TRAFFIC SET  VALIDATION  LOG LOSS AT THE GATE  RETRAINING  REGISTERED
+        2        challenger  10 %         passed      0.513 against 0.554   flights-7   2026-11-24T10:15:00Z
+        1        champion    90 %         external    -                     -           2026-11-24T10:00:00Z
+        ");
+    }
+
+    #[test]
+    fn of_traffic_that_bellwether_never_set_nothing_is_claimed() {
+        let versions = json!({ "versions": [
+            { "version": "1", "aliases": ["champion"], "weight": null, "validation": "external", "retraining": "",
+              "gate": null, "registered": "2026-11-24T10:00:00Z" },
+        ] });
+        insta::assert_snapshot!(super::versions_text(&versions), @r"
+        VERSION  ALIASES   TRAFFIC SET  VALIDATION  LOG LOSS AT THE GATE  RETRAINING  REGISTERED
+        1        champion  -            external    -                     -           2026-11-24T10:00:00Z
+        ");
+    }
+
+    #[test]
+    fn people_read_which_model_waits_for_them() {
+        let models = json!({ "models": [{
+            "model": "fraud", "owner": "risk-team", "health": { "state": "quiet" }, "windows": 3,
+            "latest_window": { "start": "2026-03-02T10:00:00Z" }, "alerts": { "firing": 1 },
+            "retraining": { "state": "registered", "waits_for": "approval of the rollout" },
+        }] });
+        insta::assert_snapshot!(super::models_text(&models), @r"
+        MODEL  OWNER      STATE  WINDOWS  NEWEST WINDOW         FIRING  RETRAINING  WAITS FOR
+        fraud  risk-team  quiet  3        2026-03-02T10:00:00Z  1       registered  approval of the rollout
         ");
         assert_eq!(super::models_text(&json!({ "models": [] })), "no model is configured\n");
     }

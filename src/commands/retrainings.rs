@@ -30,6 +30,7 @@ fn list_text(answer: &Value) -> String {
         ("VERSION", "/version"),
         ("ASKED FOR", "/event_time"),
         ("RULE", "/rule"),
+        ("WAITS FOR", "/waits_for"),
         ("REASON", "/reason"),
     ];
     table(list(at(answer, "/retrainings")), &columns, "no retraining was ever asked for")
@@ -48,12 +49,7 @@ fn one_text(retraining: &Value) -> String {
     line("asked for", asked(retraining));
     line("data", data(at(document, "/manifest")));
     line("training", training(document));
-    let gate = at(document, "/gate");
-    line("gate", verdict(gate));
-    if !at(gate, "/candidate").is_null() {
-        let (candidate, stable) = (figure(at(gate, "/candidate")), figure(at(gate, "/stable")));
-        line("", format!("log loss {candidate} against {stable} on {} held-out rows", word(at(gate, "/rows"))));
-    }
+    line("gate", verdict(at(document, "/gate")));
     let overridden = at(document, "/overridden");
     if !overridden.is_null() {
         line("overridden", format!("by {}: {}", word(at(overridden, "/by")), word(at(overridden, "/reason"))));
@@ -70,7 +66,10 @@ fn one_text(retraining: &Value) -> String {
         line("traffic", format!("{} % since {}", word(at(rollout, "/weight")), word(at(rollout, "/since"))));
         line("live events", verdict(at(rollout, "/analysis")));
     }
-    line("waits for", word(at(document, "/waits_for")));
+    let waits_for = at(document, "/waits_for");
+    if waits_for != at(rollout, "/analysis/reason") {
+        line("waits for", word(waits_for));
+    }
     line("outcome", word(at(document, "/outcome")));
     let effects = list(at(retraining, "/effects"));
     if !effects.is_empty() {
@@ -110,6 +109,9 @@ fn training(document: &Value) -> String {
     if !phase.is_empty() {
         parts.push(format!("phase {phase}"));
     }
+    if let Some(fraction) = at(progress, "/fraction").as_f64() {
+        parts.push(format!("{:.0} % done", fraction * 100.0));
+    }
     if let (Some(epoch), Some(of)) = (at(progress, "/epoch").as_u64(), at(progress, "/of").as_u64()) {
         parts.push(format!("epoch {epoch} of {of}"));
     }
@@ -134,17 +136,18 @@ mod tests {
         let retraining = json!({
             "id": "flights-7", "model": "flights", "state": "canary", "rule": "PerformanceDecay",
             "event_time": "2013-06-17T00:00:00Z", "reason": "rule PerformanceDecay fired",
+            "waits_for": "not enough labels yet",
             "document": {
                 "asked_by": { "rule": "PerformanceDecay" }, "reason": "rule PerformanceDecay fired", "attempts": 2,
                 "manifest": { "labelled": 50107, "rows": 51230, "from": "2013-04-15T00:00:00Z",
                               "to": "2013-06-17T00:00:00Z", "left_out": ["2013-05-09: unit_change"] },
-                "progress": { "phase": "write", "epoch": 8, "of": 8, "loss": 0.4971 },
-                "gate": { "phase": "successful", "reason": "lower by 0.041 on 7 days", "candidate": 0.513,
-                          "stable": 0.554, "rows": 6214 },
+                "progress": { "phase": "write", "fraction": 0.984, "epoch": 8, "of": 8, "loss": 0.4971 },
+                "gate": { "phase": "successful", "candidate": 0.513, "stable": 0.554, "rows": 6214,
+                          "reason": "log loss 0.513 against stable's 0.554 on the same 6214 rows of 7 days" },
                 "candidate": { "version": "2", "sha256": "3b5e" },
                 "rollout": { "weight": 10, "since": "2013-06-19T00:00:00Z",
                              "analysis": { "phase": "inconclusive", "reason": "not enough labels yet" } },
-                "waits_for": "labels of the canary's events",
+                "waits_for": "not enough labels yet",
             },
             "effects": [
                 { "begun": "2026-11-24T10:00:01Z", "ended": "2026-11-24T10:00:02Z", "effect": "pin", "outcome": "done" },
@@ -156,21 +159,37 @@ mod tests {
           model         flights
           asked for     2013-06-17T00:00:00Z by rule PerformanceDecay: rule PerformanceDecay fired
           data          50107 labelled of 51230 predictions, 2013-04-15T00:00:00Z to 2013-06-17T00:00:00Z, 1 quarantined windows left out
-          training      started 2 times, phase write, epoch 8 of 8, loss 0.497
-          gate          successful: lower by 0.041 on 7 days
-                        log loss 0.513 against 0.554 on 6214 held-out rows
+          training      started 2 times, phase write, 98 % done, epoch 8 of 8, loss 0.497
+          gate          successful: log loss 0.513 against stable's 0.554 on the same 6214 rows of 7 days
           candidate     version 2, sha256 3b5e
           traffic       10 % since 2013-06-19T00:00:00Z
           live events   inconclusive: not enough labels yet
-          waits for     labels of the canary's events
 
         BEGUN                 ENDED                 EFFECT  OUTCOME
         2026-11-24T10:00:01Z  2026-11-24T10:00:02Z  pin     done
         2026-11-24T10:00:02Z  -                     train   -
         ");
+    }
+
+    #[test]
+    fn people_read_in_the_list_and_in_one_that_a_person_is_awaited() {
+        let retraining = json!({
+            "id": "flights-7", "model": "flights", "state": "registered", "rule": "PerformanceDecay", "version": "2",
+            "event_time": "2013-06-17T00:00:00Z", "reason": "rule PerformanceDecay fired",
+            "waits_for": "approval of the rollout",
+            "document": { "asked_by": { "rule": "PerformanceDecay" }, "reason": "rule PerformanceDecay fired",
+                          "candidate": { "version": "2", "sha256": "3b5e" }, "waits_for": "approval of the rollout" },
+        });
+        insta::assert_snapshot!(super::one_text(&retraining), @r"
+        flights-7: registered
+          model         flights
+          asked for     2013-06-17T00:00:00Z by rule PerformanceDecay: rule PerformanceDecay fired
+          candidate     version 2, sha256 3b5e
+          waits for     approval of the rollout
+        ");
         insta::assert_snapshot!(super::list_text(&json!({ "retrainings": [retraining] })), @r"
-        ID         MODEL    STATE   VERSION  ASKED FOR             RULE              REASON
-        flights-7  flights  canary  -        2013-06-17T00:00:00Z  PerformanceDecay  rule PerformanceDecay fired
+        ID         MODEL    STATE       VERSION  ASKED FOR             RULE              WAITS FOR                REASON
+        flights-7  flights  registered  2        2013-06-17T00:00:00Z  PerformanceDecay  approval of the rollout  rule PerformanceDecay fired
         ");
     }
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use contract::configuration::read_configuration;
-use dashboard_api::{ApiState, ModelInfo, Readiness};
+use dashboard_api::{ApiState, Limits, ModelInfo, Readiness};
 use monitor::delivery::Delivery;
 use monitor::metrics::Metrics;
 use monitor::{DeliveryPlan, Monitor};
 use prometheus::Registry;
+use retrain_trigger::driver::Bell;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -43,15 +44,16 @@ pub async fn execute(config: &Path) -> Outcome {
     let monitors = setup::monitors(&contracts, &store, &delivery, true).await?;
     let monitor = Arc::new(Monitor::new(store.clone(), monitors, Arc::clone(&metrics)));
     let health = Arc::new(ingest::kafka::Health::default());
-    let work = Arc::new(tokio::sync::Notify::new());
-    let retraining = executors::set_up(&configuration, &contracts, &store, &delivery, &monitor, &metrics, &work)?;
+    let bell = Bell::default();
+    let retraining =
+        executors::set_up(&configuration, &contracts, &store, &delivery, &monitor, &metrics, &bell).await?;
     let stop = CancellationToken::new();
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
 
     let stopped = stop.clone();
     let executors::Retraining { executors, desk, observer } = retraining;
     tasks.spawn(async move {
-        retrain_trigger::driver::run(executors, work, observer, stopped).await;
+        retrain_trigger::driver::run(executors, bell, observer, stopped).await;
         Ok(())
     });
 
@@ -72,9 +74,13 @@ pub async fn execute(config: &Path) -> Outcome {
         // Behind loopback there are only this machine's users.
         is_open_to_readers: address.ip().is_loopback(),
         commands: desk,
+        limits: Limits::default(),
     };
     let stopped = stop.clone();
-    tasks.spawn(async move { dashboard_api::serve(listener, state, stopped).await.context("serving HTTP") });
+    tasks.spawn(async move {
+        dashboard_api::serve(listener, state, stopped).await;
+        Ok(())
+    });
 
     let stopped = stop.clone();
     tasks.spawn(async move {

@@ -57,6 +57,10 @@ fn model_text(out: &mut String, model: &Value) {
         let (state, time, reason) =
             (at(retraining, "/state"), at(retraining, "/event_time"), at(retraining, "/reason"));
         line("retraining", format!("{} {}: {}", word(state), word(time), word(reason)));
+        let waits_for = at(retraining, "/waits_for");
+        if !waits_for.is_null() {
+            line("waits for", format!("{} ({})", word(waits_for), word(at(retraining, "/id"))));
+        }
     }
     for (kind, watermark) in [("predictions", "/prediction_watermark"), ("labels", "/label_watermark")] {
         let shards = list(at(model, "/shards"));
@@ -82,6 +86,19 @@ fn counts(value: &Value, names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    #[test]
+    fn people_read_in_a_status_that_they_are_awaited() {
+        let status = json!({ "ready": true, "models": [{
+            "model": "fraud", "health": { "words": "All is well." },
+            "retraining": { "id": "fraud-7", "state": "registered", "event_time": "2026-03-02T11:00:00Z",
+                            "reason": "rule PerformanceDecay fired", "waits_for": "approval of the rollout" },
+        }] });
+        let told = super::text(&status);
+        let expected = "  retraining    registered 2026-03-02T11:00:00Z: rule PerformanceDecay fired\n  \
+                        waits for     approval of the rollout (fraud-7)\n";
+        assert!(told.contains(expected), "{told}");
+    }
 
     #[test]
     fn people_read_a_status_at_a_glance() {

@@ -29,8 +29,8 @@ pub async fn execute(command: Tokens) -> Outcome {
             // Nothing but the token, so that it can be sent into a file.
             show(&made, connection.format, |made| format!("{}\n", word(at(made, "/token"))))?;
         }
-        Tokens::Revoke { name, connection } => {
-            Client::new(&connection)?.delete(&["tokens", &name]).await?;
+        Tokens::Revoke { name, reason, connection } => {
+            Client::new(&connection)?.delete(&["tokens", &name], &[("reason", reason.as_deref())]).await?;
             match connection.format {
                 Format::Json => print(&format!("{}\n", json!({ "name": name, "revoked": true })))?,
                 Format::Text => print(&format!("the token `{name}` is revoked\n"))?,

@@ -1,4 +1,4 @@
-//! The audit log: every command and who gave it, refused ones too. It only grows.
+//! The audit log: every command and who gave it, refused ones too. What somebody with a token did is kept for ever.
 
 use contract::WallTime;
 use sqlx::sqlite::{SqliteExecutor, SqliteRow};
@@ -7,6 +7,9 @@ use sqlx::{FromRow, Row};
 use crate::column::{limit, wall_time};
 use crate::error::{Doing, Result};
 use crate::store::{Transaction, reads};
+
+/// Entries of requests without a token: anybody can cause them, so the oldest of them go.
+pub const MAX_ANONYMOUS: u32 = 10_000;
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +81,16 @@ impl Transaction {
         .execute(&mut *self.inner)
         .await
         .doing("write the audit log")?;
+        if row.who.is_empty() {
+            sqlx::query(
+                "DELETE FROM audit WHERE who = '' AND id NOT IN
+                 (SELECT id FROM audit WHERE who = '' ORDER BY recorded DESC, id DESC LIMIT $1)",
+            )
+            .bind(i64::from(MAX_ANONYMOUS))
+            .execute(&mut *self.inner)
+            .await
+            .doing("forget old entries of the audit log")?;
+        }
         Ok(())
     }
 }

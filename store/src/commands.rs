@@ -19,9 +19,9 @@ pub struct CommandRow {
     pub model: String,
     /// The retraining that it is about; empty for one that is about the model.
     pub retraining: String,
-    /// `retrain`, `approve`, `override`, `cancel`, `promote`, `rollback`.
+    /// `approve`, `cancel`, `promote` or `rollback`: all others are carried out when they are given.
     pub command: String,
-    /// JSON object: what else was said.
+    /// JSON object: what else was said; so far nothing (`{}`).
     pub body: String,
     /// The name of the token that was used.
     pub by: String,

@@ -15,7 +15,7 @@ pub struct DeploymentRow {
     pub model: String,
     pub event_time: EventTime,
     pub at: WallTime,
-    /// `registered`, `canary`, `step`, `bake`, `promoted` or `rolled_back`.
+    /// `registered`, `step`, `promoted`, or how a rollout ended otherwise: `rolled_back`, `cancelled`, `failed`.
     pub kind: String,
     pub version: String,
     /// Per cent of the traffic that the version has from then on.

@@ -8,7 +8,7 @@ use crate::column::{integer, maybe_wall_time, wall_time};
 use crate::error::{Doing, Result};
 use crate::store::{Transaction, reads};
 
-/// The most effects of one retraining that an answer holds.
+/// The most effects of one retraining that are kept, and that an answer holds.
 pub const MAX_EFFECTS: u32 = 1_000;
 
 /// One effect.
@@ -17,7 +17,7 @@ pub struct EffectRow {
     pub retraining: String,
     /// Within the retraining, from 1.
     pub sequence: u32,
-    /// What is done: `start_training`, `set_traffic`.
+    /// What is done: `train`, `set_traffic`.
     pub effect: String,
     /// JSON object: with what.
     pub detail: String,
@@ -71,7 +71,8 @@ async fn select_open(executor: impl SqliteExecutor<'_>, retraining: &str) -> Res
 }
 
 impl Transaction {
-    /// Records that an effect begins; the answer is its number.
+    /// Records that an effect begins; the answer is its number. The newest [`MAX_EFFECTS`] of a retraining are kept,
+    /// and that its data were pinned.
     pub async fn begin_effect(&mut self, retraining: &str, effect: &str, detail: &str, now: WallTime) -> Result<u32> {
         let row = sqlx::query(
             "INSERT INTO effects (retraining, sequence, effect, detail, begun, ended, outcome)
@@ -85,7 +86,14 @@ impl Transaction {
         .fetch_one(&mut *self.inner)
         .await
         .doing("record an effect")?;
-        integer(&row, "sequence").doing("record an effect")
+        let sequence: u32 = integer(&row, "sequence").doing("record an effect")?;
+        sqlx::query("DELETE FROM effects WHERE retraining = $1 AND sequence <= $2 AND effect <> 'pin'")
+            .bind(retraining)
+            .bind(i64::from(sequence) - i64::from(MAX_EFFECTS))
+            .execute(&mut *self.inner)
+            .await
+            .doing("forget old effects")?;
+        Ok(sequence)
     }
 
     /// Records what came of an effect. False, and nothing changed, if none with the number is under way.

@@ -42,7 +42,32 @@ impl FromRow<'_, SqliteRow> for HistoryFileRow {
     }
 }
 
+/// What is listed of one shard's events of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryReach {
+    pub shard: i32,
+    /// `prediction` or `label`.
+    pub kind: String,
+    /// In all of its files.
+    pub rows: i64,
+    pub max_time: EventTime,
+}
+
+impl FromRow<'_, SqliteRow> for HistoryReach {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            shard: integer(row, "shard")?,
+            kind: row.try_get("kind")?,
+            rows: row.try_get("row_count")?,
+            max_time: event_time(row, "max_time")?,
+        })
+    }
+}
+
 reads! {
+    /// How far a model's history goes, by shard and kind; none: nothing is listed.
+    history_reach(model: &str) -> Vec<HistoryReach> = select_reach;
+
     /// A model's history files, oldest events first.
     history_files(model: &str) -> Vec<HistoryFileRow> = select;
 
@@ -60,6 +85,17 @@ async fn select(executor: impl SqliteExecutor<'_>, model: &str) -> Result<Vec<Hi
         .fetch_all(executor)
         .await
         .doing("read the history's manifest")
+}
+
+async fn select_reach(executor: impl SqliteExecutor<'_>, model: &str) -> Result<Vec<HistoryReach>> {
+    sqlx::query_as(
+        "SELECT shard, kind, SUM(row_count) AS row_count, MAX(max_time) AS max_time FROM history_files
+         WHERE model = $1 GROUP BY shard, kind ORDER BY shard, kind",
+    )
+    .bind(model)
+    .fetch_all(executor)
+    .await
+    .doing("read how far the history goes")
 }
 
 async fn select_between(

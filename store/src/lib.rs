@@ -41,7 +41,7 @@ pub use effects::{EffectRow, MAX_EFFECTS};
 pub use error::{Class, Error, Result};
 pub use figures::{Figure, Figures};
 pub use findings::FindingFilter;
-pub use history::HistoryFileRow;
+pub use history::{HistoryFileRow, HistoryReach};
 pub use notifications::{NotificationCount, NotificationRow};
 pub use parts::PartRow;
 pub use retrainings::{Inserted, RetrainingRow};

@@ -65,12 +65,15 @@ reads! {
     /// A model's retrainings, newest first.
     retrainings(model: &str, limit: u32) -> Vec<RetrainingRow> = select;
 
-    /// A model's retrainings that were not vetoed, newest first, without their documents, and what else is active: what the
-    /// policy looks at.
+    /// A model's retrainings that were let through and, if they were cancelled or gave way, had data pinned by then; newest
+    /// first, without their documents, and what else is active: what the policy looks at.
     requested_retrainings(model: &str, limit: u32) -> Vec<RetrainingRow> = select_requested;
 
     /// The retraining with the id.
     retraining(id: &str) -> Option<RetrainingRow> = select_one;
+
+    /// The newest rollback of a version, if its last rollout ended so.
+    rollback_of(model: &str, version: &str) -> Option<RetrainingRow> = select_rollback;
 
     /// The model's retraining that hasn't ended.
     active_retraining(model: &str) -> Option<RetrainingRow> = select_active;
@@ -89,6 +92,8 @@ async fn select_requested(executor: impl SqliteExecutor<'_>, model: &str, rows: 
     sqlx::query_as(
         "SELECT id, model, kind, state, reason, rule, event_time, created, updated, version, active, '{}' AS document
          FROM retrainings WHERE model = $1 AND state <> 'vetoed' AND (kind = 'retraining' OR active)
+             AND (state NOT IN ('cancelled', 'superseded')
+                  OR EXISTS (SELECT 1 FROM effects WHERE retraining = retrainings.id AND effect = 'pin'))
          ORDER BY event_time DESC, created DESC, id LIMIT $2",
     )
     .bind(model)
@@ -104,6 +109,23 @@ async fn select_one(executor: impl SqliteExecutor<'_>, id: &str) -> Result<Optio
         .fetch_optional(executor)
         .await
         .doing("read a retraining")
+}
+
+async fn select_rollback(
+    executor: impl SqliteExecutor<'_>,
+    model: &str,
+    version: &str,
+) -> Result<Option<RetrainingRow>> {
+    let newest: Option<RetrainingRow> = sqlx::query_as(
+        "SELECT * FROM retrainings WHERE model = $1 AND version = $2 AND state IN ('promoted', 'rolled_back')
+         ORDER BY updated DESC, id LIMIT 1",
+    )
+    .bind(model)
+    .bind(version)
+    .fetch_optional(executor)
+    .await
+    .doing("read a version's last rollout")?;
+    Ok(newest.filter(|row| row.state == "rolled_back"))
 }
 
 async fn select_active(executor: impl SqliteExecutor<'_>, model: &str) -> Result<Option<RetrainingRow>> {

@@ -129,11 +129,22 @@ reads! {
     /// How many of a model's windows have been judged, and how many of them are quarantined.
     window_counts(model: &str) -> WindowCounts = select_counts;
 
+    /// Versions that a model's windows have been judged for, 1,000 at most.
+    window_versions(model: &str) -> Vec<String> = select_versions;
+
     /// A model's windows with their profiles.
     windows(model: &str, filter: &WindowFilter) -> Vec<WindowRow> = select_rows;
 
     /// A model's windows without their profiles.
     window_summaries(model: &str, filter: &WindowFilter) -> Vec<WindowSummary> = select_summaries;
+}
+
+async fn select_versions(executor: impl SqliteExecutor<'_>, model: &str) -> Result<Vec<String>> {
+    sqlx::query_scalar("SELECT DISTINCT version FROM windows WHERE model = $1 AND version <> '' LIMIT 1000")
+        .bind(model)
+        .fetch_all(executor)
+        .await
+        .doing("read versions of windows")
 }
 
 async fn select_rows(executor: impl SqliteExecutor<'_>, model: &str, filter: &WindowFilter) -> Result<Vec<WindowRow>> {

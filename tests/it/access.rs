@@ -76,22 +76,29 @@ async fn e2_the_first_start_tells_the_admins_token_and_only_tokens_give_commands
     let answer = run(folder, &service, Some(admin), &["cancel", "nothing", "--reason", "wrong data"]).exits(2);
     assert!(answer.stderr.contains("there is no retraining `nothing`"), "{}", answer.stderr);
 
-    run(folder, &service, Some(admin), &["tokens", "revoke", "grafana"]).exits(0);
+    let two_lines = ["cancel", "nothing", "--reason", "a\nb"];
+    let told = run(folder, &service, Some(admin), &two_lines).exits(2).stderr;
+    assert_eq!(told, "bellwether: The reason must be one line of at most 500 characters.\n");
+    let revoke = ["tokens", "revoke", "grafana", "--reason", "lost laptop"];
+    run(folder, &service, Some(admin), &revoke).exits(0);
+    let told = run(folder, &service, Some(admin), &["audit"]).exits(0).stdout;
+    assert!(told.contains("lost laptop"), "{told}");
     assert!(run(folder, &service, Some(&viewer), &["status"]).exits(2).stderr.contains("revoked"));
     let audit = run(folder, &service, Some(admin), &["audit", "--format", "json"]).exits(0);
     let audit: Value = serde_json::from_str(&audit.stdout).unwrap();
     let lines: Vec<_> = audit["entries"].as_array().unwrap().iter().map(line).collect();
-    for (who, command, outcome) in [
-        ("admin", "create_token", "accepted"),
-        ("grafana", "retrain", "denied"),
-        ("admin", "retrain", "refused"),
-        ("admin", "cancel", "refused"),
-        ("admin", "revoke_token", "accepted"),
+    for (who, command, outcome, times) in [
+        ("admin", "create_token", "accepted", 1),
+        ("grafana", "retrain", "denied", 1),
+        ("admin", "retrain", "refused", 1),
+        // The one with a reason that was none too.
+        ("admin", "cancel", "refused", 2),
+        ("admin", "revoke_token", "accepted", 1),
     ] {
         let line = (who.to_owned(), command.to_owned(), outcome.to_owned());
-        assert_eq!(lines.iter().filter(|found| **found == line).count(), 1, "{line:?} in {lines:?}");
+        assert_eq!(lines.iter().filter(|found| **found == line).count(), times, "{line:?} in {lines:?}");
     }
-    assert_eq!(lines.len(), 5, "{lines:?}");
+    assert_eq!(lines.len(), 6, "{lines:?}");
     assert_eq!(service.stop(), 0);
 
     let service = Service::start(folder, "second").await;

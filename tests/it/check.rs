@@ -137,6 +137,41 @@ fn a_baseline_file_that_is_missing_is_a_note_of_check_and_an_error_of_replay() {
     assert_eq!(check(folder.path(), &["."]).exits(0).stdout, "2 files are good\n");
 }
 
+/// A retraining that finds no program fails, maybe in weeks. Paths are relative to the contract, bare names are looked for beside
+/// Bellwether's own program and in PATH.
+#[test]
+fn a_trainer_that_is_missing_or_no_program_is_a_note() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let told = |program: &str| {
+        let retrain = format!("retrain: {{ executor: {{ command: [ {program}, --fast ] }} }}\n");
+        write(folder.path(), "shop.yaml", &format!("{CONTRACT}{retrain}"));
+        let mut command = crate::program::command(folder.path());
+        let path = format!("{}:/usr/bin:/bin", folder.path().join("programs").display());
+        let answer: crate::program::Answer =
+            command.args(["check", "shop.yaml"]).env("PATH", path).output().unwrap().into();
+        answer.exits(0).stdout
+    };
+    let good = "1 file is good\n";
+    assert_eq!(
+        told("no-such-trainer"),
+        format!(
+            "note: the trainer of shop: `no-such-trainer` is neither beside this program nor in PATH; a retraining will need it\n{good}"
+        )
+    );
+    let absent = format!("note: the trainer of shop: ./train.sh does not exist yet; a retraining will need it\n{good}");
+    assert_eq!(told("./train.sh"), absent);
+    std::fs::create_dir(folder.path().join("programs")).unwrap();
+    for (name, program) in [("train.sh", "./train.sh"), ("programs/own-trainer", "own-trainer")] {
+        write(folder.path(), name, "#!/bin/sh\n");
+        assert!(told(program).starts_with("note: the trainer of shop: "), "{program}");
+        std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(told(program), good);
+    }
+    assert_eq!(told("sh"), good);
+}
+
 #[test]
 fn e1_a_file_that_is_no_yaml_says_where_it_breaks() {
     let folder = tempfile::tempdir().unwrap();

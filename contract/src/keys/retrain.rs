@@ -104,7 +104,7 @@ pub static DATASET: Object = Object {
             "held_out",
             "`7d`",
             DURATION,
-            "The newest labelled events, which the candidate doesn't see and is judged on. At least three windows.",
+            "The newest labelled events, which the candidate doesn't see and is judged on. At least three days, and three windows.",
             "14d",
         ),
     ],
@@ -217,6 +217,13 @@ pub static ROLLOUT: Object = Object {
             Form::Number,
             "The candidate's share of errors may exceed the stable version's by so much. 0 to 1.",
             "0.001",
+        ),
+        default(
+            "patience",
+            "`10m`",
+            DURATION,
+            "How long the serving app may be out of reach, by the clock on the wall, before the candidate goes back. At most 1d.",
+            "1h",
         ),
     ],
 };

@@ -19,6 +19,28 @@ pub fn object(node: &Node, what: &str, errors: &mut Errors) -> Option<Map<String
     }
 }
 
+/// What `parameters` that didn't come from a file have more of than those of a contract may; None: nothing.
+pub fn beyond_limits(parameters: &Map<String, Json>) -> Option<String> {
+    // The mapping itself is a value too, as in a file.
+    let mut left = MAX_VALUES - 1;
+    parameters.values().find_map(|value| excess(value, 1, &mut left))
+}
+
+fn excess(value: &Json, depth: usize, left: &mut usize) -> Option<String> {
+    if depth > MAX_DEPTH {
+        return Some(format!("lists and mappings more than {MAX_DEPTH} deep"));
+    }
+    let Some(rest) = left.checked_sub(1) else {
+        return Some(format!("more than {MAX_VALUES} values"));
+    };
+    *left = rest;
+    match value {
+        Json::Array(items) => items.iter().find_map(|item| excess(item, depth + 1, left)),
+        Json::Object(members) => members.values().find_map(|member| excess(member, depth + 1, left)),
+        _ => None,
+    }
+}
+
 struct Reader<'a> {
     what: &'a str,
     /// Values that may still come.

@@ -24,8 +24,8 @@ pub const MAX_ATTEMPTS: u32 = 10;
 /// Steps of a rollout.
 pub const MAX_STEPS: usize = 20;
 
-/// With fewer windows of held-out data there is no interval to judge a candidate by.
-pub const MINIMUM_HELD_OUT_WINDOWS: u32 = 3;
+/// With fewer days of held-out data, or windows where these are longer, there is no interval to judge a candidate by.
+pub const MINIMUM_HELD_OUT_DAYS: u32 = 3;
 
 const MAX_RUNS: u32 = 1_000;
 const MAX_FAILURES: u32 = 100;
@@ -164,11 +164,12 @@ fn dataset(node: Option<&Node>, place: Option<&Node>, size: Option<Duration>, er
         dataset = Dataset { span: span?, held_out: held_out? };
     }
     let held_out = format_duration(dataset.held_out);
-    let needed = size.map(|size| (size, size.saturating_mul(MINIMUM_HELD_OUT_WINDOWS)));
-    if let Some((size, needed)) = needed.filter(|(_, needed)| dataset.held_out < *needed) {
-        let message =
-            format!("the held-out data ({held_out}) are less than three windows of {}", format_duration(size));
-        let hint = format!("candidates are judged by windows: write `held_out: {}` or more", format_duration(needed));
+    let block = size.unwrap_or_default().max(DAY);
+    let needed = block.saturating_mul(MINIMUM_HELD_OUT_DAYS);
+    if dataset.held_out < needed {
+        let what = if block == DAY { "days".to_owned() } else { format!("windows of {}", format_duration(block)) };
+        let message = format!("the held-out data ({held_out}) are less than three {what}");
+        let hint = format!("candidates are judged by days: write `held_out: {}` or more", format_duration(needed));
         errors.add_with_hint(held_out_node.unwrap_or(place).position, message, hint);
     }
     if dataset.span < dataset.held_out {
@@ -247,6 +248,7 @@ fn default_rollout() -> RolloutPlan {
         margin: 0.05,
         latency_ratio: 2.0,
         error_excess: 0.02,
+        patience: Duration::from_mins(10),
     }
 }
 
@@ -273,6 +275,9 @@ fn rollout(node: &Node, errors: &mut Errors) -> Option<RolloutPlan> {
     let error_excess = given(fields.optional("error_excess", errors), default.error_excess, |node| {
         number(node, "error_excess", 0.0, 1.0, errors)
     });
+    let patience = given(fields.optional("patience", errors), default.patience, |node| {
+        node.duration_within("patience", DAY, errors)
+    });
     fields.finish(errors);
     Some(RolloutPlan {
         steps: steps?,
@@ -281,6 +286,7 @@ fn rollout(node: &Node, errors: &mut Errors) -> Option<RolloutPlan> {
         margin: margin?,
         latency_ratio: latency_ratio?,
         error_excess: error_excess?,
+        patience: patience?,
     })
 }
 

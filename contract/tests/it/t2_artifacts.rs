@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use contract::artifact::{ARTIFACT_JSON, Artifact, MAX_FILES, describe, hash_file, verify};
+use contract::artifact::{ARTIFACT_JSON, Artifact, MAX_BYTES, MAX_FILES, describe, hash_file, verify};
 use tempfile::TempDir;
 
 /// A folder with a model and all that a trainer and its runner leave beside it.
@@ -126,4 +126,13 @@ fn t2_artifacts_are_bounded_and_never_empty() {
     }
     assert!(describe(folder.path()).unwrap_err().to_string().contains("holds more than 1000 files"));
     assert!(describe(&folder.path().join("nowhere")).is_err());
+}
+
+#[test]
+fn e3_an_artifact_without_end_is_refused_before_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    // A hole: it has no bytes on the disk.
+    std::fs::File::create(folder.path().join("model.bin")).unwrap().set_len(MAX_BYTES + 1).unwrap();
+    let error = describe(folder.path()).unwrap_err().to_string();
+    assert!(error.ends_with("holds 17179869185 bytes; 17179869184 is the most"), "{error}");
 }

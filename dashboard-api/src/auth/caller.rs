@@ -7,16 +7,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use contract::WallTime;
-use store::{AuditRow, Store};
+use store::Store;
 
 use crate::auth::Role;
-use crate::auth::token::{digest, identifier, is_token};
+use crate::auth::token::{digest, is_token};
 use crate::problem::Problem;
 use crate::state::ApiState;
-
-/// Letters of a text from a request's path that the audit log keeps.
-const SUBJECT_LETTERS: usize = 200;
 
 /// Someone with a token that is known and not revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,19 +22,13 @@ pub(crate) struct Caller {
     pub role: Role,
 }
 
-/// What somebody tries to do, for the audit log.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Attempt<'a> {
-    pub command: &'a str,
-    /// Empty where the command isn't for one model.
-    pub model: &'a str,
-    /// What the command is for besides the model: a retraining, a token. Empty: nothing.
-    pub subject: &'a str,
-}
+/// Who reads; None for somebody without a token, where reading is open.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader(pub Option<Caller>);
 
 impl Caller {
     /// 403 unless the caller has that role or a stronger one.
-    pub fn may_read(&self, needed: Role) -> Result<(), Problem> {
+    pub fn may(&self, needed: Role) -> Result<(), Problem> {
         if self.role >= needed {
             return Ok(());
         }
@@ -47,13 +37,6 @@ impl Caller {
              tokens create --role {needed}.",
             self.name, self.role
         )))
-    }
-
-    /// The same for a command; a refusal goes into the audit log.
-    pub async fn may(&self, state: &ApiState, needed: Role, attempt: Attempt<'_>) -> Result<(), Problem> {
-        let Err(problem) = self.may_read(needed) else { return Ok(()) };
-        record(state, self, attempt, "", "denied").await?;
-        Err(problem)
     }
 }
 
@@ -68,12 +51,15 @@ impl FromRequestParts<Arc<ApiState>> for Caller {
 
 /// Lets readers through: everybody where reading is open, else whoever has a token. A token that isn't good is never
 /// overlooked, or its owner would learn too late.
-pub(crate) async fn readers(State(state): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
+pub(crate) async fn readers(State(state): State<Arc<ApiState>>, mut request: Request, next: Next) -> Response {
     match identify(request.headers(), &state.store).await {
         Ok(None) if !state.is_open_to_readers => {
             Problem::unauthorized("Reading needs a token here: send `Authorization: Bearer bw_…`.").into_response()
         }
-        Ok(_) => next.run(request).await,
+        Ok(caller) => {
+            request.extensions_mut().insert(Reader(caller));
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     }
 }
@@ -95,40 +81,6 @@ async fn identify(headers: &HeaderMap, store: &Store) -> Result<Option<Caller>, 
     Ok(Some(Caller { name: row.name, role }))
 }
 
-/// Writes one line of the audit log, for what the routes decide themselves.
-pub(crate) async fn record(
-    state: &ApiState,
-    caller: &Caller,
-    attempt: Attempt<'_>,
-    reason: &str,
-    outcome: &str,
-) -> Result<(), Problem> {
-    let mut transaction = state.store.begin().await?;
-    transaction.insert_audit(&audit_row(caller, attempt, reason, outcome)?).await?;
-    Ok(transaction.commit().await?)
-}
-
-/// A line of the audit log, of now.
-pub(crate) fn audit_row(
-    caller: &Caller,
-    attempt: Attempt<'_>,
-    reason: &str,
-    outcome: &str,
-) -> Result<AuditRow, Problem> {
-    let kept = |text: &str| text.chars().take(SUBJECT_LETTERS).collect::<String>();
-    Ok(AuditRow {
-        id: identifier()?,
-        at: WallTime::now(),
-        who: caller.name.clone(),
-        role: caller.role.name().to_owned(),
-        command: attempt.command.to_owned(),
-        model: kept(attempt.model),
-        subject: kept(attempt.subject),
-        reason: reason.to_owned(),
-        outcome: outcome.to_owned(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,9 +94,9 @@ mod tests {
             (Role::Operator, Role::Admin, false),
             (Role::Admin, Role::Operator, true),
         ] {
-            assert_eq!(caller(role).may_read(needed).is_ok(), is_allowed, "{role} {needed}");
+            assert_eq!(caller(role).may(needed).is_ok(), is_allowed, "{role} {needed}");
         }
-        let told = caller(Role::Viewer).may_read(Role::Admin).unwrap_err().detail;
+        let told = caller(Role::Viewer).may(Role::Admin).unwrap_err().detail;
         assert!(told.starts_with("This needs the role admin; the token `grafana` has the role viewer."), "{told}");
     }
 }

@@ -64,7 +64,7 @@ pub(crate) async fn list(
     caller: Caller,
     Parameters(query): Parameters<Query>,
 ) -> Result<Json<Audit>, Problem> {
-    caller.may_read(Role::Operator)?;
+    caller.may(Role::Operator)?;
     let rows = state.store.audit(query.model.as_deref(), query.limit.0).await?;
     Ok(Json(Audit { entries: rows.into_iter().map(Entry::from).collect() }))
 }

@@ -1,21 +1,21 @@
 //! `POST` routes that ask for a change of a model: retrain, approve, override, cancel, promote, roll back, register.
 //!
-//! Nothing is decided here. [`retrain_trigger::commands::Commands`] decides, records the command and writes the audit log,
-//! refusals included; these routes see to who asks, and to the form of what is asked.
+//! Nothing is decided here. [`retrain_trigger::commands::Commands`] decides, and records the command or its refusal in the audit
+//! log; these routes see to who asks, to the form of what is asked, and to the lines about all that doesn't come so far.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use retrain_trigger::commands::{Asked, Command, CommandError, Refusal};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::auth::Role;
-use crate::auth::caller::{Attempt, Caller, record};
-use crate::body::{Body, Name, Reason};
+use crate::auth::caller::Caller;
+use crate::auth::order::{Order, Segment};
+use crate::body::{Folder, HyperParameters, Name, Reason};
+use crate::parameters::known_model;
 use crate::problem::Problem;
 use crate::state::ApiState;
 
@@ -30,7 +30,6 @@ pub(crate) struct Accepted {
 }
 
 type Answer = Result<(StatusCode, Json<Accepted>), Problem>;
-type Sent<T> = Result<Body<T>, Problem>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,7 +43,7 @@ pub(crate) struct Retrain {
     reason: Reason,
     /// Hyper-parameters over those of the contract.
     #[serde(default)]
-    parameters: Map<String, Value>,
+    parameters: HyperParameters,
 }
 
 #[derive(Deserialize)]
@@ -59,8 +58,8 @@ pub(crate) struct Promote {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Register {
     reason: Reason,
-    /// A folder with the artifact's files, on the disk of the service.
-    path: PathBuf,
+    /// With the artifact's files.
+    path: Folder,
     version: Name,
     /// It serves already, or is to serve at once.
     #[serde(default)]
@@ -70,117 +69,122 @@ pub(crate) struct Register {
 pub(crate) async fn retrain(
     State(state): State<Arc<ApiState>>,
     caller: Caller,
-    Path(model): Path<String>,
-    body: Sent<Retrain>,
+    Segment(model): Segment,
+    request: Request,
 ) -> Answer {
-    let attempt = Attempt { command: "retrain", model: &model, subject: "" };
-    caller.may(&state, Role::Operator, attempt).await?;
-    let Body(Retrain { reason, parameters }) = body?;
-    submit(&state, caller, model, None, Command::Retrain { parameters }, reason).await
+    let mut order = Order::new(state, caller, "retrain").of_model(model);
+    let answer = async {
+        let Retrain { reason, parameters } = order.body(Role::Operator, request).await?;
+        submit(&mut order, None, Command::Retrain { parameters: parameters.0 }, reason).await
+    };
+    let answer = answer.await;
+    order.ended(answer).await
 }
 
 pub(crate) async fn promote(
     State(state): State<Arc<ApiState>>,
     caller: Caller,
-    Path(model): Path<String>,
-    body: Sent<Promote>,
+    Segment(model): Segment,
+    request: Request,
 ) -> Answer {
-    let attempt = Attempt { command: "promote", model: &model, subject: "" };
-    caller.may(&state, Role::Operator, attempt).await?;
-    let Body(Promote { reason, version }) = body?;
-    let command = Command::Promote { version: version.map(|version| version.0) };
-    submit(&state, caller, model, None, command, reason).await
+    let mut order = Order::new(state, caller, "promote").of_model(model);
+    let answer = async {
+        let Promote { reason, version } = order.body(Role::Operator, request).await?;
+        let version = version.map(|version| version.0);
+        order.subject = version.as_ref().map(|version| format!("version {version}")).unwrap_or_default();
+        submit(&mut order, None, Command::Promote { version }, reason).await
+    };
+    let answer = answer.await;
+    order.ended(answer).await
 }
 
 pub(crate) async fn roll_back(
     State(state): State<Arc<ApiState>>,
     caller: Caller,
-    Path(model): Path<String>,
-    body: Sent<Reasoned>,
+    Segment(model): Segment,
+    request: Request,
 ) -> Answer {
-    let attempt = Attempt { command: "rollback", model: &model, subject: "" };
-    caller.may(&state, Role::Operator, attempt).await?;
-    submit(&state, caller, model, None, Command::Rollback, body?.0.reason).await
+    let mut order = Order::new(state, caller, "rollback").of_model(model);
+    let answer = async {
+        let Reasoned { reason } = order.body(Role::Operator, request).await?;
+        submit(&mut order, None, Command::Rollback, reason).await
+    };
+    let answer = answer.await;
+    order.ended(answer).await
 }
 
 pub(crate) async fn register(
     State(state): State<Arc<ApiState>>,
     caller: Caller,
-    Path(model): Path<String>,
-    body: Sent<Register>,
+    Segment(model): Segment,
+    request: Request,
 ) -> Answer {
-    let attempt = Attempt { command: "register", model: &model, subject: "" };
-    caller.may(&state, Role::Admin, attempt).await?;
-    let Body(Register { reason, path, version, champion }) = body?;
-    // A path that is relative would be relative to a folder that the caller can't know.
-    if !path.is_absolute() {
-        return Err(Problem::unprocessable("The path must be absolute: it is one on the disk of the service."));
-    }
-    submit(&state, caller, model, None, Command::Register { path, version: version.0, champion }, reason).await
+    let mut order = Order::new(state, caller, "register").of_model(model);
+    let answer = async {
+        let Register { reason, path: Folder(path), version: Name(version), champion } =
+            order.body(Role::Admin, request).await?;
+        order.subject = format!("version {version} from {}", path.display());
+        order.reason.clone_from(&reason.0);
+        known_model(&order.state, &order.model)?;
+        submit(&mut order, None, Command::Register { path, version, champion }, reason).await
+    };
+    let answer = answer.await;
+    order.ended(answer).await
 }
 
 pub(crate) async fn approve(
     State(state): State<Arc<ApiState>>,
     caller: Caller,
-    Path(id): Path<String>,
-    body: Sent<Reasoned>,
+    Segment(id): Segment,
+    request: Request,
 ) -> Answer {
-    of_retraining(&state, caller, id, body, Role::Operator, "approve", Command::Approve).await
+    of_retraining(Order::new(state, caller, "approve").about(id), request, Role::Operator, Command::Approve).await
 }
 
 pub(crate) async fn cancel(
     State(state): State<Arc<ApiState>>,
     caller: Caller,
-    Path(id): Path<String>,
-    body: Sent<Reasoned>,
+    Segment(id): Segment,
+    request: Request,
 ) -> Answer {
-    of_retraining(&state, caller, id, body, Role::Operator, "cancel", Command::Cancel).await
+    of_retraining(Order::new(state, caller, "cancel").about(id), request, Role::Operator, Command::Cancel).await
 }
 
 /// Lets a candidate past the gate that it failed at.
 pub(crate) async fn let_past(
     State(state): State<Arc<ApiState>>,
     caller: Caller,
-    Path(id): Path<String>,
-    body: Sent<Reasoned>,
+    Segment(id): Segment,
+    request: Request,
 ) -> Answer {
-    of_retraining(&state, caller, id, body, Role::Admin, "override", Command::Override).await
+    of_retraining(Order::new(state, caller, "override").about(id), request, Role::Admin, Command::Override).await
 }
 
-async fn of_retraining(
-    state: &ApiState,
-    caller: Caller,
-    id: String,
-    body: Sent<Reasoned>,
-    needed: Role,
-    name: &str,
-    command: Command,
-) -> Answer {
-    let known = state.store.retraining(&id).await?;
-    let model = known.as_ref().map(|row| row.model.clone()).unwrap_or_default();
-    let attempt = Attempt { command: name, model: &model, subject: &id };
-    caller.may(state, needed, attempt).await?;
-    let reason = body?.0.reason;
-    if known.is_none() {
-        // No model, so nobody to decide: it is refused, and recorded, here.
-        let words = format!("there is no retraining `{id}`");
-        record(state, &caller, attempt, &reason.0, &format!("refused: {words}")).await?;
-        return Err(Problem::not_found(words));
-    }
-    submit(state, caller, model, Some(id), command, reason).await
+async fn of_retraining(mut order: Order, request: Request, needed: Role, command: Command) -> Answer {
+    let answer = async {
+        let id = order.subject.clone();
+        let known = order.state.store.retraining(&id).await?;
+        order.model = known.as_ref().map(|row| row.model.clone()).unwrap_or_default();
+        let Reasoned { reason } = order.body(needed, request).await?;
+        if known.is_none() {
+            // No model, so nobody to decide.
+            order.reason = reason.0;
+            return Err(Problem::not_found(format!("there is no retraining `{id}`")));
+        }
+        submit(&mut order, Some(id), command, reason).await
+    };
+    let answer = answer.await;
+    order.ended(answer).await
 }
 
-async fn submit(
-    state: &ApiState,
-    caller: Caller,
-    model: String,
-    retraining: Option<String>,
-    command: Command,
-    reason: Reason,
-) -> Answer {
-    let asked =
-        Asked { model, retraining, command, by: caller.name, role: caller.role.name().to_owned(), reason: reason.0 };
-    let accepted = state.commands.submit(asked).await?;
+async fn submit(order: &mut Order, retraining: Option<String>, command: Command, reason: Reason) -> Answer {
+    order.reason.clone_from(&reason.0);
+    known_model(&order.state, &order.model)?;
+    let (by, role) = (order.caller.name.clone(), order.caller.role.name().to_owned());
+    let asked = Asked { model: order.model.clone(), retraining, command, by, role, reason: reason.0 };
+    let decided = order.state.commands.submit(asked).await;
+    order.is_on_record = !matches!(decided, Err(CommandError::Failed(_)));
+    let accepted = decided?;
     let (retraining, state, words) = (accepted.retraining, accepted.state, accepted.words);
     Ok((StatusCode::ACCEPTED, Json(Accepted { retraining, state, words })))
 }

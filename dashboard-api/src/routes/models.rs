@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use contract::metrics::INGEST_LAG;
 use contract::{EventTime, WallTime};
 use prometheus::proto::MetricFamily;
@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde_json::Value;
 use store::{AlertFilter, AlertRow, ShardRow};
 
+use crate::auth::Role;
+use crate::auth::caller::Reader;
 use crate::health::{Health, health};
 use crate::parameters::known_model;
 use crate::problem::Problem;
@@ -92,10 +94,29 @@ pub(crate) async fn list(State(state): State<Arc<ApiState>>) -> Result<Json<Mode
     Ok(Json(Models { models: statuses(&state).await? }))
 }
 
-pub(crate) async fn one(State(state): State<Arc<ApiState>>, Path(model): Path<String>) -> Result<Json<Model>, Problem> {
+pub(crate) async fn one(
+    State(state): State<Arc<ApiState>>,
+    Extension(Reader(reader)): Extension<Reader>,
+    Path(model): Path<String>,
+) -> Result<Json<Model>, Problem> {
     let info = known_model(&state, &model)?;
     let families = state.registry.gather();
-    Ok(Json(Model { status: status(&state, info, &families).await?, contract: info.contract.clone() }))
+    let mut contract = info.contract.clone();
+    if reader.is_none_or(|reader| reader.may(Role::Operator).is_err()) {
+        mask(&mut contract);
+    }
+    Ok(Json(Model { status: status(&state, info, &families).await?, contract }))
+}
+
+/// Leaves of the trainer its program and the names of its parameters: the rest is for those who may start it.
+fn mask(contract: &mut Value) {
+    let Some(executor) = contract.pointer_mut("/retrain/executor") else { return };
+    if let Some(command) = executor.get_mut("command").and_then(Value::as_array_mut) {
+        command.truncate(1);
+    }
+    if let Some(parameters) = executor.get_mut("parameters").and_then(Value::as_object_mut) {
+        parameters.values_mut().for_each(|value| *value = Value::Null);
+    }
 }
 
 /// All configured models, in the configuration's order.

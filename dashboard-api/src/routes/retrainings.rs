@@ -45,6 +45,8 @@ pub(crate) struct Retraining {
     updated: WallTime,
     /// The candidate; empty while there is none.
     version: String,
+    /// What it waits for, a person perhaps; none once it is over.
+    waits_for: Option<String>,
 }
 
 /// The same with all that is kept of it.
@@ -77,6 +79,8 @@ struct Done {
 
 impl From<RetrainingRow> for Retraining {
     fn from(row: RetrainingRow) -> Self {
+        let document = if row.is_active { stored_json(&row.document) } else { Value::Null };
+        let waits_for = document.get("waits_for").and_then(Value::as_str).map(str::to_owned);
         Self {
             id: row.id,
             model: row.model,
@@ -88,6 +92,7 @@ impl From<RetrainingRow> for Retraining {
             created: row.created,
             updated: row.updated,
             version: row.version,
+            waits_for,
         }
     }
 }

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, StatusCode, header};
 use contract::WallTime;
 use serde::{Deserialize, Serialize};
 use store::TokenRow;
 
 use crate::auth::Role;
-use crate::auth::caller::{Attempt, Caller, audit_row};
+use crate::auth::caller::Caller;
+use crate::auth::order::{Order, Segment};
 use crate::auth::token::{digest, generate};
-use crate::body::{Body, Name, Reason};
+use crate::body::{Name, Reason};
+use crate::parameters::Parameters;
 use crate::problem::Problem;
 use crate::state::ApiState;
 
@@ -24,6 +26,13 @@ const MAX_TOKENS: usize = 1_000;
 pub(crate) struct New {
     name: Name,
     role: Role,
+    reason: Option<Reason>,
+}
+
+/// In the query: proxies drop bodies of `DELETE`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Revocation {
     reason: Option<Reason>,
 }
 
@@ -58,71 +67,83 @@ pub(crate) struct Made {
 }
 
 pub(crate) async fn list(State(state): State<Arc<ApiState>>, caller: Caller) -> Result<Json<Tokens>, Problem> {
-    caller.may_read(Role::Admin)?;
+    caller.may(Role::Admin)?;
     let rows = state.store.tokens().await?;
     Ok(Json(Tokens { tokens: rows.into_iter().map(Token::from).collect() }))
 }
 
+type Created = (StatusCode, [(HeaderName, &'static str); 1], Json<Made>);
+
 pub(crate) async fn create(
     State(state): State<Arc<ApiState>>,
     caller: Caller,
-    body: Result<Body<New>, Problem>,
-) -> Result<(StatusCode, [(HeaderName, &'static str); 1], Json<Made>), Problem> {
-    let subject = body.as_ref().map(|Body(new)| new.name.0.clone()).unwrap_or_default();
-    let attempt = Attempt { command: "create_token", model: "", subject: &subject };
-    caller.may(&state, Role::Admin, attempt).await?;
-    let Body(New { name: Name(name), role, reason }) = body?;
-    let reason = reason.map(|reason| reason.0).unwrap_or_default();
+    request: Request,
+) -> Result<Created, Problem> {
+    let mut order = Order::new(state, caller, "create_token");
+    let answer = make(&mut order, request).await;
+    order.ended(answer).await
+}
+
+async fn make(order: &mut Order, request: Request) -> Result<Created, Problem> {
+    let New { name: Name(name), role, reason } = order.body(Role::Admin, request).await?;
+    order.subject.clone_from(&name);
+    order.reason = reason.map(|reason| reason.0).unwrap_or_default();
     let token = generate()?;
-    let mut transaction = state.store.begin().await?;
-    let is_full = transaction.tokens().await?.len() >= MAX_TOKENS;
+    let mut transaction = order.state.store.begin().await?;
+    if transaction.tokens().await?.len() >= MAX_TOKENS {
+        return Err(Problem::conflict(format!("There are {MAX_TOKENS} tokens already, revoked ones included.")));
+    }
     let row = TokenRow {
         name: name.clone(),
         role: role.name().to_owned(),
         sha256: digest(&token),
         created: WallTime::now(),
-        created_by: caller.name.clone(),
+        created_by: order.caller.name.clone(),
         revoked: None,
     };
-    let refused = if is_full {
-        Some(format!("There are {MAX_TOKENS} tokens already, revoked ones included."))
-    } else if transaction.insert_token(&row).await? {
-        None
-    } else {
-        Some(format!("There is, or was, a token `{name}`; choose another name."))
-    };
-    let outcome = refused.as_ref().map_or_else(|| format!("accepted: role {role}"), |why| format!("refused: {why}"));
-    transaction.insert_audit(&audit_row(&caller, attempt, &reason, &outcome)?).await?;
-    transaction.commit().await?;
-    match refused {
-        Some(why) => Err(Problem::conflict(why)),
-        None => Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(Made { name, role, token }))),
+    if !transaction.insert_token(&row).await? {
+        return Err(Problem::conflict(format!("There is, or was, a token `{name}`; choose another name.")));
     }
+    transaction.insert_audit(&order.line(&format!("accepted: role {role}"))?).await?;
+    transaction.commit().await?;
+    order.is_on_record = true;
+    Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(Made { name, role, token })))
 }
 
 pub(crate) async fn revoke(
     State(state): State<Arc<ApiState>>,
     caller: Caller,
-    Path(name): Path<String>,
+    Segment(name): Segment,
+    query: Result<Parameters<Revocation>, Problem>,
 ) -> Result<StatusCode, Problem> {
-    let attempt = Attempt { command: "revoke_token", model: "", subject: &name };
-    caller.may(&state, Role::Admin, attempt).await?;
-    let mut transaction = state.store.begin().await?;
+    let mut order = Order::new(state, caller, "revoke_token").about(name);
+    let answer = end(&mut order, query).await;
+    order.ended(answer).await
+}
+
+async fn end(order: &mut Order, query: Result<Parameters<Revocation>, Problem>) -> Result<StatusCode, Problem> {
+    if let Ok(Parameters(Revocation { reason: Some(Reason(reason)) })) = &query {
+        order.reason.clone_from(reason);
+    }
+    order.caller.may(Role::Admin)?;
+    query?;
+    let name = &order.subject;
+    let mut transaction = order.state.store.begin().await?;
     let standing: Vec<TokenRow> = transaction.tokens().await?.into_iter().filter(|row| row.revoked.is_none()).collect();
     let is_admin = |row: &&TokenRow| row.role == Role::Admin.name();
-    let is_last = standing.iter().filter(is_admin).all(|row| row.name == name);
-    let refused = match standing.iter().find(|row| row.name == name) {
-        None => Some(Problem::not_found(format!("There is no token `{name}`, or it is revoked already."))),
-        Some(row) if is_admin(&row) && is_last => Some(Problem::conflict(format!(
-            "`{name}` is the last token of an admin: without it nobody could make another. Make one first."
-        ))),
-        Some(_) => None,
-    };
-    if refused.is_none() {
-        transaction.revoke_token(&name, WallTime::now()).await?;
+    let is_last = standing.iter().filter(is_admin).all(|row| row.name == *name);
+    match standing.iter().find(|row| row.name == *name) {
+        None => return Err(Problem::not_found(format!("There is no token `{name}`, or it is revoked already."))),
+        Some(row) if is_admin(&row) && is_last => {
+            return Err(Problem::conflict(format!(
+                "`{name}` is the last token of an admin: without it nobody could make another. Make one first."
+            )));
+        }
+        Some(_) => {}
     }
-    let outcome = refused.as_ref().map_or_else(|| "accepted".to_owned(), |why| format!("refused: {}", why.detail));
-    transaction.insert_audit(&audit_row(&caller, attempt, "", &outcome)?).await?;
+    transaction.revoke_token(name, WallTime::now()).await?;
+    transaction.insert_audit(&order.line("accepted")?).await?;
     transaction.commit().await?;
-    refused.map_or(Ok(StatusCode::NO_CONTENT), Err)
+    order.is_on_record = true;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -37,7 +37,7 @@ pub(crate) struct Registry {
 struct Standing {
     version: String,
     aliases: Vec<String>,
-    /// Per cent of the traffic; none while nothing is known of it.
+    /// Per cent of the traffic that Bellwether set last; none where it set none.
     weight: Option<u32>,
     /// `passed`, `failed`, `overridden` or `external`.
     validation: String,
@@ -120,11 +120,18 @@ async fn gate(state: &ApiState, row: &VersionRow) -> Result<Value, Problem> {
     Ok(document.get("gate").cloned().unwrap_or_default())
 }
 
-/// Per cent by version: the newest deployment says what its version has, and the champion has what is left. None where
-/// nothing was ever deployed.
+/// Per cent by version as it was set last: the newest deployment says what its version has, and the champion has what is left.
+/// None where nothing was set, or nobody knows: a person who registers or promotes says what serves, and a rollout that failed
+/// says nothing.
 fn weights(aliases: &BTreeMap<String, String>, deployments: &[DeploymentRow]) -> Option<BTreeMap<String, u32>> {
     let champion = aliases.get(CHAMPION);
     let newest = deployments.iter().find(|row| row.kind != "registered" || row.weight > 0)?;
+    // Without a serving target there are promotions, and no steps before them.
+    let was_set =
+        |row: &DeploymentRow| deployments.iter().any(|step| step.kind == "step" && step.retraining == row.retraining);
+    if matches!(newest.kind.as_str(), "registered" | "failed") || (newest.kind == "promoted" && !was_set(newest)) {
+        return None;
+    }
     let mut weights = BTreeMap::from([(newest.version.clone(), newest.weight.min(100))]);
     if let Some(champion) = champion.filter(|champion| **champion != newest.version) {
         weights.insert(champion.clone(), 100 - newest.weight.min(100));
@@ -151,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_champion_has_what_the_candidate_has_not() {
+    fn the_champion_has_what_the_candidate_has_not_and_nothing_is_claimed_that_was_not_set() {
         let told = |champion: &str, deployments: &[DeploymentRow]| {
             let aliases = BTreeMap::from([(CHAMPION.to_owned(), champion.to_owned())]);
             let weights = weights(&aliases, deployments)?;
@@ -159,10 +166,13 @@ mod tests {
         };
         let registered = deployment("registered", "2", 0);
         assert_eq!(told("1", std::slice::from_ref(&registered)), None);
-        assert_eq!(told("1", &[deployment("registered", "1", 100)]), Some([100, 0]));
-        assert_eq!(told("1", &[registered, deployment("canary", "2", 10)]), Some([90, 10]));
-        assert_eq!(told("1", &[deployment("bake", "2", 100), deployment("canary", "2", 10)]), Some([0, 100]));
-        assert_eq!(told("2", &[deployment("promoted", "2", 100)]), Some([0, 100]));
+        assert_eq!(told("1", &[deployment("registered", "1", 100)]), None);
+        assert_eq!(told("1", &[registered, deployment("step", "2", 10)]), Some([90, 10]));
+        assert_eq!(told("1", &[deployment("step", "2", 100), deployment("step", "2", 10)]), Some([0, 100]));
+        assert_eq!(told("2", &[deployment("promoted", "2", 100), deployment("step", "2", 100)]), Some([0, 100]));
+        assert_eq!(told("2", &[deployment("promoted", "2", 100)]), None);
+        assert_eq!(told("1", &[deployment("failed", "2", 0), deployment("step", "2", 10)]), None);
+        assert_eq!(told("1", &[deployment("cancelled", "2", 0), deployment("step", "2", 10)]), Some([100, 0]));
         assert_eq!(told("1", &[deployment("rolled_back", "2", 0)]), Some([100, 0]));
         assert_eq!(told("1", &[deployment("rolled_back", "1", 100)]), Some([100, 0]));
     }

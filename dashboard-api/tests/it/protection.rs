@@ -44,6 +44,43 @@ async fn paths_and_methods_that_there_are_not_are_problems() {
     assert_eq!(answer.header("allow"), "POST");
 }
 
+/// Against pages of other sites whose name leads to this machine.
+#[tokio::test]
+async fn e2_where_everybody_may_read_only_names_of_this_machine_are_answered() {
+    let server = Server::small().await;
+    let admin = format!("Bearer {}", server.token("admin", Role::Admin).await);
+    for host in ["localhost", "LocalHost:80", "127.0.0.1", "127.0.0.1:9464", "127.8.9.10:1", "[::1]", "[::1]:9464"] {
+        assert_eq!(request(server.address, "GET", "/api/v1/status", &[("Host", host)]).await.status, 200, "{host}");
+    }
+    for host in [
+        "evil.example",
+        "evil.example:9464",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "evil.example@127.0.0.1.nip.io",
+        "192.168.0.1:9464",
+        "0.0.0.0:9464",
+        "[::2]:9464",
+        "::1",
+        "",
+    ] {
+        for path in ["/api/v1/status", "/api/v1/models/flights-test-data", "/metrics", "/", "/nothing"] {
+            let headers = [("Host", host), ("Authorization", admin.as_str())];
+            let answer = request(server.address, "GET", path, &headers).await;
+            assert!(answer.problem(421).contains("localhost"), "{host} {path}");
+            assert_eq!(answer.header("x-frame-options"), "DENY");
+        }
+    }
+    // The target's own host stands above the header.
+    let named = request(server.address, "GET", "http://evil.example/api/v1/status", &[("Host", "localhost")]).await;
+    named.problem(421);
+    // Elsewhere a token protects, and the service can't know what it is called.
+    let elsewhere = Server::start_with(Store::in_memory().await.unwrap(), vec![], false).await;
+    let viewer = format!("Bearer {}", elsewhere.token("viewer", Role::Viewer).await);
+    let headers = [("Host", "bellwether.example"), ("Authorization", viewer.as_str())];
+    assert_eq!(request(elsewhere.address, "GET", "/api/v1/status", &headers).await.status, 200);
+}
+
 #[tokio::test]
 async fn e2_reading_needs_a_token_where_strangers_reach_the_listener() {
     let store = Store::in_memory().await.unwrap();
@@ -105,6 +142,6 @@ async fn a_server_that_is_told_to_stop_ends_well() {
     let server = Server::empty().await;
     assert_eq!(server.get("/healthz").await.status, 200);
     let address = server.address;
-    server.stop().await.unwrap();
+    server.stop().await;
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }

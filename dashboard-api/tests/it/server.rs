@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use dashboard_api::{ApiState, Error, ModelInfo, Readiness, Role, serve};
+use dashboard_api::{ApiState, Limits, ModelInfo, Readiness, Role, serve};
 use prometheus::Registry;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -28,7 +28,7 @@ pub struct Server {
     pub decider: Arc<Decider>,
     pub address: SocketAddr,
     stop: CancellationToken,
-    task: JoinHandle<Result<(), Error>>,
+    task: JoinHandle<()>,
 }
 
 pub struct Answer {
@@ -78,6 +78,16 @@ impl Server {
     }
 
     pub async fn start_with(store: Store, models: Vec<ModelInfo>, is_open_to_readers: bool) -> Self {
+        Self::start_within(store, models, is_open_to_readers, Limits::default()).await
+    }
+
+    /// Empty, with limits that a test can reach.
+    pub async fn limited(limits: Limits) -> Self {
+        let models = vec![filled::info(filled::MODEL)];
+        Self::start_within(Store::in_memory().await.unwrap(), models, true, limits).await
+    }
+
+    async fn start_within(store: Store, models: Vec<ModelInfo>, is_open_to_readers: bool, limits: Limits) -> Self {
         let missing = Arc::new(Mutex::new(Vec::<String>::new()));
         let told = Arc::clone(&missing);
         let readiness = move || match told.lock().unwrap().clone() {
@@ -93,6 +103,7 @@ impl Server {
             models,
             is_open_to_readers,
             commands: Arc::clone(&decider) as _,
+            limits,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -147,9 +158,14 @@ impl Server {
         answer.json()
     }
 
-    pub async fn stop(self) -> Result<(), Error> {
+    /// What [`Server::stop`] does, without waiting for the end.
+    pub fn tell_to_stop(&self) {
         self.stop.cancel();
-        self.task.await.unwrap()
+    }
+
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
     }
 }
 
@@ -166,11 +182,19 @@ pub async fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&st
 
 async fn exchange(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let mut lines = vec![format!("{method} {path} HTTP/1.1"), "Host: test".to_owned(), "Connection: close".to_owned()];
+    let mut lines = vec![format!("{method} {path} HTTP/1.1"), "Connection: close".to_owned()];
+    if !headers.iter().any(|(name, _)| *name == "Host") {
+        lines.push(format!("Host: {address}"));
+    }
     lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
     let text = format!("{}\r\n\r\n{body}", lines.join("\r\n"));
     // A server that refuses a body doesn't read it: then its answer matters, and not that writing or reading broke.
     let _ = stream.write_all(text.as_bytes()).await;
+    answer(&mut stream).await
+}
+
+/// What comes until the other side closes.
+pub async fn answer(stream: &mut TcpStream) -> Answer {
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes).await;
     let text = String::from_utf8(bytes).unwrap();

@@ -24,7 +24,7 @@ const RHO_DAYS: f64 = 1.0;
 /// scatter's floor is cautious: where sampling explains the scatter, this factor is enough …
 const STEADY_FACTOR: f64 = 0.85;
 /// … and where all of it is wobble, this one is needed, since τ² comes from the same few days. Both were set by simulation
-/// (docs/retraining.md has the figures).
+/// (docs/canary.md has the figures).
 const WOBBLING_FACTOR: f64 = 1.2;
 /// How far above its expectation a scatter is taken for luck.
 const LUCK: f64 = 2.0;

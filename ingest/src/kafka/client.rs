@@ -122,9 +122,12 @@ pub fn note(health: &Health, error: &KafkaError, reason: &str) {
         return;
     }
     if matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::AllBrokersDown)) {
-        health.set(CLUSTER, "no Kafka broker can be reached");
+        health.set_if_ready(CLUSTER, "no Kafka broker can be reached");
     }
-    tracing::warn!(target: "librdkafka", "{error}: {reason}");
+    // Without the reason, which counts milliseconds.
+    if let Some(passed_over) = health.is_news(&error.to_string()) {
+        tracing::warn!(target: "librdkafka", passed_over, "{error}: {reason}");
+    }
 }
 
 /// Blocks: for threads that may.

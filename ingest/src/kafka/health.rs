@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::time::Instant;
+
+use super::reminders::Reminders;
+
 /// Until Kafka has assigned partitions for the first time.
 const UNASSIGNED: &str = "assignment";
 
@@ -10,13 +14,14 @@ const UNASSIGNED: &str = "assignment";
 #[derive(Debug)]
 pub struct Health {
     reasons: Mutex<BTreeMap<String, String>>,
+    reminders: Mutex<Reminders>,
 }
 
 impl Default for Health {
     /// Not ready: nothing has been assigned yet.
     fn default() -> Self {
         let waiting = (UNASSIGNED.to_owned(), "Kafka has not assigned any partitions yet".to_owned());
-        Self { reasons: Mutex::new(BTreeMap::from([waiting])) }
+        Self { reasons: Mutex::new(BTreeMap::from([waiting])), reminders: Mutex::default() }
     }
 }
 
@@ -35,6 +40,18 @@ impl Health {
         if before.as_deref() != Some(reason) {
             tracing::warn!(subject, "not ready: {reason}");
         }
+    }
+
+    /// As [`Self::set`], if nothing is said of the subject yet: two who find different words don't take turns.
+    pub(super) fn set_if_ready(&self, subject: &str, reason: &str) {
+        if !self.lock().contains_key(subject) {
+            self.set(subject, reason);
+        }
+    }
+
+    /// Whether an error of Kafka's client is to be logged: how often it was passed over since it last was.
+    pub(super) fn is_news(&self, error: &str) -> Option<u64> {
+        self.reminders.lock().unwrap_or_else(PoisonError::into_inner).is_due(error, Instant::now())
     }
 
     pub(super) fn clear(&self, subject: &str) {
@@ -60,9 +77,12 @@ mod tests {
         assert!(health.reasons().is_empty());
         health.set("cluster", "away");
         health.set("cluster", "still away");
+        health.set_if_ready("cluster", "in other words");
         assert_eq!(health.reasons(), ["still away"]);
         health.clear("cluster");
         health.clear("cluster");
         assert!(health.reasons().is_empty());
+        health.set_if_ready("cluster", "away again");
+        assert_eq!(health.reasons(), ["away again"]);
     }
 }

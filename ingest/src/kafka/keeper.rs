@@ -110,17 +110,19 @@ impl Keeper {
     pub async fn checkpoint(&mut self, outlets: &Outlets, stop: &CancellationToken) -> Result<bool> {
         let rows = self.shard.take_rows()?;
         let mut publications = self.shard.take_publications();
-        let mut progress = self.shard.progress();
+        let progress = self.shard.progress();
         let told = publications.iter().chain(std::iter::once(&progress));
         let letters: Vec<&DeadLetter> = told.flat_map(|publication| &publication.dead_letters).collect();
         if !self.send(&letters, outlets, stop).await? {
             return Ok(false);
         }
         outlets.metrics.latencies(&self.model, &rows);
-        progress.history_files = self.history.write(rows).await?;
+        let mut files = self.history.write(rows).await?;
         publications.push(progress);
         for publication in &mut publications {
             publication.epoch = self.epoch;
+            // The first lists them all: what a publication leads to finds every row that it speaks of in the history.
+            publication.history_files = std::mem::take(&mut files);
         }
         self.state.write(self.shard.checkpoint()?, &publications).await?;
         self.export(&publications, &outlets.metrics);
@@ -203,4 +205,135 @@ impl Keeper {
 /// What a shard is called in [`Health`].
 pub fn subject(model: &str, shard: i32) -> String {
     format!("model {model} shard {shard}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use contract::EventTime;
+    use contract::lower::contract_from_text;
+    use prometheus::Registry;
+
+    use super::*;
+
+    const CONTRACT: &str = r"
+version: 1
+model: m
+task: binary_classification
+sources: { predictions: { topic: predictions, format: json } }
+fields: { predictions: { event_id: /id, time: /time, features: /input, score: /score } }
+schema: { x: { type: float64 } }
+windows: { size: 1h, lateness: 5m }
+";
+    const HOURS: i64 = 6;
+
+    /// Keeps what it is told, unless it is away.
+    #[derive(Default)]
+    struct TestSink {
+        is_away: AtomicBool,
+        told: Mutex<Vec<Publication>>,
+    }
+
+    #[async_trait::async_trait]
+    impl Sink for TestSink {
+        async fn publish(&self, publication: Publication) -> std::result::Result<(), crate::BoxError> {
+            if self.is_away.load(Ordering::SeqCst) {
+                return Err("the store is away".into());
+            }
+            self.told.lock().unwrap().push(publication);
+            Ok(())
+        }
+    }
+
+    /// One event an hour: each but the last closes the window before.
+    fn event(hour: i64) -> (EventTime, Vec<u8>) {
+        let time = EventTime::from_millis(1_368_057_600_000 + hour * 3_600_000 + 1_800_000);
+        let event = format!(r#"{{"id": "{hour}", "time": "{time}", "input": {{"x": 1.0}}, "score": 0.5}}"#);
+        (time, event.into_bytes())
+    }
+
+    fn accept(keeper: &mut Keeper, hours: std::ops::Range<i64>) {
+        for hour in hours {
+            let (time, payload) = event(hour);
+            let record = Record { offset: hour, timestamp: Some(time), payload: Some(&payload) };
+            keeper.accept(Kind::Prediction, &[record]).unwrap();
+        }
+    }
+
+    async fn open(state: &Path) -> Keeper {
+        let contract = Arc::new(contract_from_text(CONTRACT, Path::new("m.yaml")).unwrap());
+        let topics = BTreeMap::from([(Kind::Prediction, "predictions".to_owned())]);
+        Keeper::open(&contract, Identity { shard: 0, shards: 1, topics }, state).await.unwrap()
+    }
+
+    fn outlets(sink: &Arc<TestSink>) -> Outlets {
+        Outlets {
+            sink: Arc::clone(sink) as Arc<dyn Sink>,
+            dead_letters: None,
+            metrics: Arc::new(Metrics::register(&Registry::new()).unwrap()),
+            health: Arc::default(),
+        }
+    }
+
+    /// Rows that are listed, by publication, and the files' paths.
+    fn listed(told: &[Publication]) -> (Vec<u64>, Vec<String>) {
+        let rows = told.iter().map(|publication| publication.history_files.iter().map(|file| file.rows).sum());
+        let files = told.iter().flat_map(|publication| &publication.history_files);
+        (rows.collect(), files.map(|file| file.path.clone()).collect())
+    }
+
+    #[tokio::test]
+    async fn i1_the_history_is_listed_with_the_first_publication_that_speaks_of_it() {
+        let state = tempfile::tempdir().unwrap();
+        let (sink, stop) = (Arc::new(TestSink::default()), CancellationToken::new());
+        let outlets = outlets(&sink);
+        let mut keeper = open(state.path()).await;
+        accept(&mut keeper, 0..HOURS);
+        assert!(keeper.checkpoint(&outlets, &stop).await.unwrap());
+        keeper.close(&outlets.metrics).await.unwrap();
+        let told = sink.told.lock().unwrap();
+        // Five windows close one after the other, then the shard says where it is.
+        assert_eq!(listed(&told).0, [6, 0, 0, 0, 0, 0]);
+        assert!(listed(&told).1.iter().all(|path| state.path().join(path).is_file()));
+    }
+
+    #[tokio::test]
+    async fn i1_a_kill_between_checkpoint_and_store_loses_no_file_and_lists_none_twice() {
+        let state = tempfile::tempdir().unwrap();
+        let sink = Arc::new(TestSink::default());
+        let (outlets, stopped, stop) = (outlets(&sink), CancellationToken::new(), CancellationToken::new());
+        stopped.cancel();
+        // The checkpoint is durable, and the store is away until the end.
+        sink.is_away.store(true, Ordering::SeqCst);
+        let mut keeper = open(state.path()).await;
+        accept(&mut keeper, 0..HOURS);
+        assert!(!keeper.checkpoint(&outlets, &stopped).await.unwrap());
+        keeper.close(&outlets.metrics).await.unwrap();
+        assert_eq!(sink.told.lock().unwrap().len(), 0);
+        sink.is_away.store(false, Ordering::SeqCst);
+        let mut keeper = open(state.path()).await;
+        assert!(keeper.republish(&outlets, &stop).await.unwrap());
+        assert_eq!(listed(&sink.told.lock().unwrap()).0, [6, 0, 0, 0, 0, 0]);
+        // What was told is not told again, and what is new is listed once.
+        accept(&mut keeper, HOURS - 1..HOURS + 1);
+        assert!(keeper.checkpoint(&outlets, &stop).await.unwrap());
+        keeper.close(&outlets.metrics).await.unwrap();
+        let mut keeper = open(state.path()).await;
+        assert!(keeper.republish(&outlets, &stop).await.unwrap());
+        keeper.close(&outlets.metrics).await.unwrap();
+        // The last checkpoint's publications may come again, as they were.
+        let mut by_sequence = BTreeMap::new();
+        for publication in sink.told.lock().unwrap().iter() {
+            let known = by_sequence.insert(publication.sequence, publication.clone());
+            assert!(known.is_none_or(|known| known == *publication));
+        }
+        let once: Vec<Publication> = by_sequence.into_values().collect();
+        let (rows, files) = listed(&once);
+        assert_eq!(rows.iter().sum::<u64>(), HOURS as u64 + 1);
+        assert_eq!(files.iter().collect::<BTreeSet<_>>().len(), files.len());
+        assert!(files.iter().all(|path| state.path().join(path).is_file()));
+    }
 }

@@ -53,7 +53,7 @@ pub fn join(kafka: &Kafka, health: Arc<Health>, stop: CancellationToken) -> Resu
     let mut settings = consumer_settings(kafka);
     // Partitions are paused as soon as they are assigned; what comes before that is dropped.
     settings.set("auto.offset.reset", "latest").set("queued.min.messages", "1");
-    let context = MemberContext { events: sender, health };
+    let context = MemberContext { events: sender, health: Arc::clone(&health) };
     let consumer: BaseConsumer<MemberContext> =
         settings.create_with_context(context).map_err(failed("making the group's member"))?;
     let consumer = Arc::new(consumer);
@@ -61,7 +61,7 @@ pub fn join(kafka: &Kafka, health: Arc<Health>, stop: CancellationToken) -> Resu
     let thread = tokio::task::spawn_blocking(move || {
         while !stop.is_cancelled() {
             if let Some(Err(error)) = consumer.poll(POLL) {
-                tracing::warn!("the consumer group: {error}");
+                warn(&health, &format!("the consumer group: {error}"));
             }
         }
     });
@@ -123,7 +123,7 @@ impl ConsumerContext for MemberContext {
                     let _ = is_done.blocking_recv();
                 }
             }
-            Rebalance::Error(error) => tracing::warn!("a rebalance failed: {error}"),
+            Rebalance::Error(error) => warn(&self.health, &format!("a rebalance failed: {error}")),
             Rebalance::Assign(_) => {}
         }
     }
@@ -141,6 +141,13 @@ impl ConsumerContext for MemberContext {
         if let Err(error) = result {
             tracing::debug!("offsets were not committed: {error}");
         }
+    }
+}
+
+/// Says an error that comes up to twenty times a second while no broker is there; [`Health`] goes on saying why.
+fn warn(health: &Health, error: &str) {
+    if let Some(passed_over) = health.is_news(error) {
+        tracing::warn!(passed_over, "{error}");
     }
 }
 

@@ -13,7 +13,8 @@
 //! - [`worker`] reads the partitions of one index of a bundle; [`pace`] keeps none of them far ahead of the others, which
 //!   bounds what a join has to hold (promise I6).
 //! - [`keeper`] owns one shard: its engine, its checkpoint, its history. The order of a checkpoint's steps is there.
-//! - [`client`] configures librdkafka; [`dead_letters`], [`metrics`] and [`health`] are what they say.
+//! - [`client`] configures librdkafka; [`dead_letters`], [`metrics`] and [`health`] are what they say. [`reminders`] keeps errors that
+//!   go on from filling the log.
 //!
 //! Any failure of a worker drops its state and begins again at the last checkpoint: there is one way to recover, and it is
 //! that of a crash (promise I1).
@@ -26,6 +27,7 @@ mod keeper;
 mod member;
 mod metrics;
 mod pace;
+mod reminders;
 mod supervisor;
 mod worker;
 

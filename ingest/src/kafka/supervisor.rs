@@ -130,7 +130,7 @@ impl Supervisor {
     }
 
     async fn supervise(&mut self, stop: &CancellationToken) -> Result<()> {
-        let reader = Arc::clone(&self.shared.reader);
+        let (reader, health) = (Arc::clone(&self.shared.reader), Arc::clone(&self.health));
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -144,7 +144,7 @@ impl Supervisor {
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended)?,
                 _ = look.tick() => self.look().await,
                 () = tokio::time::sleep_until(again) => self.start_workers(),
-                error = serve(&reader) => return Err(error),
+                error = serve(&reader, &health) => return Err(error),
             }
         }
     }
@@ -376,10 +376,15 @@ impl Supervisor {
 }
 
 /// Serves what is not a record: statistics and errors. Ends only when a record comes where none may come.
-async fn serve(reader: &Reader) -> Error {
+async fn serve(reader: &Reader, health: &Health) -> Error {
     loop {
         match reader.recv().await {
-            Err(error) => tracing::warn!("reading: {error}"),
+            Err(error) => {
+                let error = format!("reading: {error}");
+                if let Some(passed_over) = health.is_news(&error) {
+                    tracing::warn!(passed_over, "{error}");
+                }
+            }
             Ok(_) => return defect("the consumer", "a record came outside its partition's queue"),
         }
     }

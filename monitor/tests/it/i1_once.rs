@@ -1,8 +1,8 @@
 //! Promise I1: a publication counts once, however often it comes; and what a window leads to is there whole.
 
 use contract::{Severity, Subject};
-use ingest::Publication;
-use ingest::publication::{Phase, WindowPart};
+use ingest::publication::{HistoryFile, Phase, WindowPart};
+use ingest::{Kind, Publication};
 use monitor::Error;
 use store::{AlertFilter, FindingFilter, Store, WindowFilter};
 
@@ -63,6 +63,48 @@ async fn i1_publishing_everything_twice_changes_nothing() {
     let journal = play(&store, &contract, &again).await;
     assert!(journal.entries.is_empty(), "{:?}", alerts(&journal));
     assert_eq!(told(&store).await, once);
+}
+
+#[tokio::test]
+async fn i1_a_request_to_retrain_finds_the_history_of_what_made_it_and_each_file_once() {
+    let store = Store::in_memory().await.unwrap();
+    let contract = contract("6h");
+    let days: Vec<_> = std::iter::repeat_n(FINE, 20).chain([DECAYED; 5]).collect();
+    let mut publications = publications(&contract, &days);
+    // A checkpoint is four publications, and the first of them lists its file.
+    for (number, first) in publications.iter_mut().enumerate().step_by(4) {
+        first.history_files = vec![history_file(number)];
+    }
+    let monitor = monitor(&store, &contract, &metrics().1).await;
+    let mut requests = 0;
+    for (number, publication) in publications.iter().enumerate() {
+        let journal = monitor.accept(publication).await.unwrap();
+        requests += retrainings(&journal).len();
+        // Also when it is told again.
+        monitor.accept(publication).await.unwrap();
+        let listed = store.history_files(MODEL).await.unwrap().len();
+        assert_eq!(listed, number / 4 + 1, "after publication {number}");
+    }
+    assert_eq!(requests, 1);
+    // A former owner's files were written again by the one after it.
+    let time = publications.last().unwrap().watermarks.label.unwrap();
+    let files = vec![history_file(9_999)];
+    let former = Publication { epoch: 0, history_files: files, ..publication(9_999, time, Vec::new()) };
+    monitor.accept(&former).await.unwrap();
+    assert_eq!(store.history_files(MODEL).await.unwrap().len(), publications.len().div_ceil(4));
+}
+
+fn history_file(number: usize) -> HistoryFile {
+    HistoryFile {
+        kind: Kind::Prediction,
+        path: format!("{number}.parquet"),
+        rows: 1,
+        min_time: window(0).start,
+        max_time: window(0).start,
+        sha256: "ab".repeat(32),
+        first_offset: number as i64,
+        last_offset: number as i64,
+    }
 }
 
 #[tokio::test]

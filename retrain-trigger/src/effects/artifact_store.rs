@@ -14,9 +14,6 @@ use contract::artifact::{ARTIFACT_JSON, describe, verify};
 use super::files;
 use crate::world::{Outcome, Trouble};
 
-/// Bytes of one artifact.
-pub const MAX_ARTIFACT_BYTES: u64 = 16 << 30;
-
 /// An artifact in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Kept {
@@ -31,13 +28,6 @@ pub(super) struct Kept {
 pub(super) fn keep(store: &Path, source: &Path, without: &[&str]) -> Outcome<Kept> {
     std::fs::create_dir_all(store).map_err(|error| files::cannot_write(store, &error))?;
     let described = describe(source).map_err(|error| cannot_keep(source, &error))?;
-    let bytes: u64 = described.files.iter().map(|file| file.size).sum();
-    if bytes > MAX_ARTIFACT_BYTES {
-        return Err(Trouble::Lasting(format!(
-            "the artifact in {} has {bytes} bytes; {MAX_ARTIFACT_BYTES} is the most",
-            source.display()
-        )));
-    }
     let incoming = files::scratch(store).map_err(|error| files::cannot_write(store, &error))?;
     let paths = described.files.iter().map(|file| file.path.as_str()).filter(|path| !without.contains(path));
     copy(source, incoming.path(), paths).map_err(|error| cannot_keep(source, &error))?;

@@ -7,7 +7,7 @@
 //! - Every history file is compared with its SHA-256 before it is used.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
@@ -18,11 +18,16 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::join::{self, Join};
-use super::manifest::{ManifestFile, Results, Selection, SourceFile};
+use super::manifest::{MANIFEST, ManifestFile, Results, Selection, SourceFile};
 use super::split::{self, MAX_LABELLED_ROWS, Split};
-use super::{Effects, files, span};
+use super::{Effects, files, span, training};
 use crate::retraining::{Manifest, Retraining};
 use crate::world::{Outcome, Trouble};
+
+/// A model's retrainings that keep their data, logs and outputs; older ones keep the manifest alone.
+pub const RETRAININGS_KEPT: usize = 10;
+/// Retrainings that are looked at when one is pinned.
+const LOOKS_BACK: u32 = 1_000;
 
 /// Pins a retraining's data, or finds them pinned.
 pub(super) async fn pin(effects: &Effects, retraining: &Retraining) -> Outcome<Manifest> {
@@ -34,6 +39,7 @@ pub(super) async fn pin(effects: &Effects, retraining: &Retraining) -> Outcome<M
         restore(effects, &folder, &pinned).await?;
         return pinned.summary(&folder);
     }
+    forget_old(effects).await;
     let retrain = effects.retrain()?;
     let selection = span::choose(&effects.store, &effects.contract, retrain, &retraining.id).await?;
     let selection = verified(effects, selection).await?;
@@ -41,6 +47,26 @@ pub(super) async fn pin(effects: &Effects, retraining: &Retraining) -> Outcome<M
     let pinned = ManifestFile { selection, results };
     pinned.write(&folder)?;
     pinned.summary(&folder)
+}
+
+/// Makes room: what was registered lies in the registry, and a manifest says what a version has learnt from. What can't be
+/// removed now is removed with the next one.
+async fn forget_old(effects: &Effects) {
+    let rows = effects.store.requested_retrainings(&effects.contract.model, LOOKS_BACK).await.unwrap_or_default();
+    let folders = rows.iter().filter(|row| !row.is_active).map(|row| effects.folder(&row.id));
+    let folders: Vec<PathBuf> = folders.filter(|folder| folder.is_dir()).skip(RETRAININGS_KEPT).collect();
+    let emptied = super::blocking(move || {
+        for folder in folders {
+            // Someone may have failed to stop its trainer.
+            if !training::is_held(&folder)? {
+                files::empty(&folder, MANIFEST).map_err(|error| files::cannot_write(&folder, &error))?;
+            }
+        }
+        Ok(())
+    });
+    if let Err(trouble) = emptied.await {
+        tracing::warn!("old retrainings stay on the disk: {trouble}");
+    }
 }
 
 /// The data files of a manifest, made anew where they aren't as they were.

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, TimestampMicrosecondType};
-use contract::Contract;
-use contract::time::micros;
-use detectors::canary::{Gate, GateRow, Phase, gate, gate_segments, loss};
+use contract::time::format_duration;
+use contract::{Contract, EventTime};
+use detectors::canary::{Gate, GateRow, Phase, block, block_length, gate, gate_segments, loss};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
@@ -31,8 +31,9 @@ const METRICS: &str = "metrics.json";
 pub(super) const ENVIRONMENT: &str = "environment.json";
 /// Scores of the training rows by models that hadn't seen them.
 const TRAINING_SCORES: [&str; 2] = ["training_scores.parquet", "training_scores.csv"];
-/// Bytes of a document that a trainer wrote.
-const DOCUMENT_BYTES: u64 = 1 << 20;
+/// Bytes of a document that a trainer wrote, and levels within levels: it becomes part of larger documents.
+const DOCUMENT_BYTES: u64 = 64 << 10;
+const DOCUMENT_DEPTH: usize = 16;
 /// Rows that the stable version must have served, and windows that they must be in.
 const MINIMUM_ROWS: usize = 200;
 const MINIMUM_BLOCKS: usize = 3;
@@ -106,9 +107,10 @@ impl Job {
             return nothing(Phase::Successful, "no version serves yet: there is nothing to compare with".to_owned());
         };
         if truth.compared.len() < MINIMUM_ROWS || truth.blocks() < MINIMUM_BLOCKS {
+            let length = format_duration(block_length(self.contract.windows.size));
             let reason = format!(
-                "version {stable} served {} of the {} held-out rows, in {} windows; {MINIMUM_ROWS} rows in {MINIMUM_BLOCKS} \
-                 windows are needed",
+                "version {stable} served {} of the {} held-out rows, in {} blocks of {length}; {MINIMUM_ROWS} rows in \
+                 {MINIMUM_BLOCKS} blocks are needed",
                 truth.compared.len(),
                 truth.labels.len(),
                 truth.blocks()
@@ -169,7 +171,21 @@ pub(super) fn document(path: &Path) -> Outcome<Value> {
     let wrong = |detail: String| Trouble::Lasting(format!("{} can't be read: {detail}", path.display()));
     let text = files::read(path, DOCUMENT_BYTES).map_err(|error| wrong(error.to_string()))?;
     let value = text.map(|text| serde_json::from_str(&text)).transpose();
-    value.map(Option::unwrap_or_default).map_err(|error| wrong(error.to_string()))
+    let value: Value = value.map(Option::unwrap_or_default).map_err(|error| wrong(error.to_string()))?;
+    if depth(&value) > DOCUMENT_DEPTH {
+        return Err(wrong(format!("it is nested more than {DOCUMENT_DEPTH} deep")));
+    }
+    Ok(value)
+}
+
+/// Levels of lists and mappings.
+fn depth(value: &Value) -> usize {
+    let deepest = match value {
+        Value::Array(values) => values.iter().map(depth).max(),
+        Value::Object(members) => members.values().map(depth).max(),
+        _ => return 0,
+    };
+    1 + deepest.unwrap_or(0)
 }
 
 /// The commit of the trainer's code, where it says so.
@@ -223,7 +239,6 @@ impl Truth {
         for name in selection.segments.iter().filter(|name| batch.column_by_name(name).is_some()) {
             segments.push((name, column(name, &DataType::Utf8)?.as_string::<i32>().clone()));
         }
-        let size = micros(job.contract.windows.size).max(1);
         for row in 0..batch.num_rows() {
             let (id, label) = (ids.value(row), labels.value(row));
             self.labels.push(label);
@@ -234,7 +249,7 @@ impl Truth {
             let is_stable = versions.is_valid(row) && job.stable.as_deref() == Some(versions.value(row));
             let stable = Some(live).filter(|live| is_stable && live.is_valid(row)).map(|live| live.value(row));
             let Some(stable) = stable.filter(|score| (0.0..=1.0).contains(score)) else { continue };
-            let block = times.value(row).div_euclid(size);
+            let block = block(EventTime::from_micros(times.value(row)), job.contract.windows.size);
             let compared = GateRow { block, stable: loss(stable, label), candidate: loss(candidate, label) };
             self.compared.push(compared);
             for (name, values) in segments.iter().filter(|(_, values)| values.is_valid(row)) {
@@ -271,7 +286,7 @@ impl Truth {
         )))
     }
 
-    /// Windows that compared rows are in.
+    /// Blocks that compared rows are in.
     fn blocks(&self) -> usize {
         self.compared.iter().map(|row| row.block).collect::<std::collections::BTreeSet<_>>().len()
     }

@@ -8,10 +8,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::time::Duration;
 
+use contract::EventTime;
 use contract::model::{Contract, RolloutPlan};
 use contract::time::micros;
-use contract::{EventTime, Window};
-use detectors::canary::{Arm, Observation, Operations, Paired, Phase, Settings, Unpaired, Verdict, combine, loss};
+use detectors::canary::{
+    Arm, Observation, Operations, Paired, Phase, Settings, Unpaired, Verdict, block, combine, loss,
+};
 use store::HistoryFileRow;
 use tokio::sync::MutexGuard;
 
@@ -139,7 +141,7 @@ struct Pending {
 pub(super) struct Evidence {
     comparison: Comparison,
     names: PredictionNames,
-    size: Duration,
+    window: Duration,
     horizon: i64,
     /// From an event's time until no label of it counts any more.
     patience: Duration,
@@ -193,7 +195,7 @@ impl Evidence {
         Self {
             comparison,
             names: PredictionNames::of(contract),
-            size: contract.windows.size,
+            window: contract.windows.size,
             horizon: micros(horizon),
             patience: horizon + contract.windows.lateness + contract.windows.size,
             read: HashSet::new(),
@@ -259,7 +261,7 @@ impl Evidence {
 
     fn observe(&mut self, pending: &Pending, label: &LabelEvent) {
         let Some(value) = label.value else { return };
-        let block = Window::holding(pending.time, self.size).start.micros().div_euclid(micros(self.size).max(1));
+        let block = block(pending.time, self.window);
         let own = loss(pending.score, value);
         self.unpaired.observe(&Observation { arm: pending.arm, block, loss: own });
         if let Some(shadow) = pending.shadow {

@@ -1,6 +1,6 @@
 //! Files that are there whole or not at all, whenever the process is killed (promise T1).
 
-use std::fs::{File, Permissions};
+use std::fs::{DirEntry, File, Permissions};
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -61,11 +61,26 @@ pub(super) fn sweep(folder: &Path) -> Result<()> {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1) {
-            let is_folder = entry.file_type()?.is_dir();
-            if is_folder { std::fs::remove_dir_all(entry.path())? } else { std::fs::remove_file(entry.path())? }
+            remove(&entry)?;
         }
     }
     Ok(())
+}
+
+/// Removes everything but the file of that name.
+pub(super) fn empty(folder: &Path, but: &str) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name() != but {
+            remove(&entry)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(entry: &DirEntry) -> Result<()> {
+    let is_folder = entry.file_type()?.is_dir();
+    if is_folder { std::fs::remove_dir_all(entry.path()) } else { std::fs::remove_file(entry.path()) }
 }
 
 /// The entries of a folder survive a power cut.

@@ -136,6 +136,7 @@ fn register(
         urls.push(ingest::dataset::file_url(&path).map_err(|error| Trouble::Lasting(error.to_string()))?);
     }
     if urls.is_empty() {
+        // The span was chosen when everything of it was read and listed, so none will come.
         return Err(Trouble::Lasting(format!(
             "the history has no {kind}s from {} to {}",
             selection.from, selection.to

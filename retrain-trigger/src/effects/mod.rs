@@ -2,7 +2,7 @@
 //!
 //! | part | does |
 //! |---|---|
-//! | [`dataset`] (with [`span`], [`join`], [`split`], [`manifest`]) | pins the rows to learn from and to judge on |
+//! | [`dataset`] (with [`span`], [`reach`], [`join`], [`split`], [`manifest`]) | pins the rows to learn from and to judge on |
 //! | [`training`], [`runner`] | starts, watches and stops trainers, any program |
 //! | [`evaluate`] (with [`scores`], [`baseline`]), [`artifact_store`], [`import`] | judges candidates and keeps artifacts |
 //! | [`target`] | talks to the app that serves |
@@ -22,6 +22,7 @@ mod files;
 mod import;
 mod join;
 mod manifest;
+mod reach;
 pub mod runner;
 mod scores;
 mod span;
@@ -47,8 +48,6 @@ use crate::world::{Comparison, Evaluation, Imported, Outcome, Registered, Run, T
 use evidence::Evidence;
 use target::TargetClient;
 
-pub use artifact_store::MAX_ARTIFACT_BYTES;
-
 /// Where things are on the disk.
 #[derive(Clone, Debug)]
 pub struct Folders {
@@ -72,9 +71,11 @@ pub struct Effects {
 
 impl Effects {
     /// Errors: a URL or a system without which there is no client of the serving target, and a current folder that is gone.
-    pub fn new(store: Store, contract: Arc<Contract>, folders: Folders, program: PathBuf) -> Result<Self> {
+    pub fn new(store: Store, contract: &Contract, folders: Folders, program: PathBuf) -> Result<Self> {
         let absolute =
             |path: PathBuf| std::path::absolute(&path).map_err(|error| Error::File { path, detail: error.to_string() });
+        // Trainers start in a folder of their own, so what is relative to the contract must not depend on where this one started.
+        let contract = Arc::new(Contract { folder: absolute(contract.folder.clone())?, ..contract.clone() });
         let target = contract.retrain.as_ref().and_then(|retrain| retrain.target.as_ref());
         Ok(Self {
             target: target.map(|target| TargetClient::new(&contract.model, target)).transpose()?,

@@ -128,7 +128,11 @@ async fn carry_out(folder: &Path, order: &Order, lock: File, started: Instant) -
     };
     let trainer = child.id().unwrap_or_default();
     let running = Running { runner: std::process::id(), trainer };
-    files::write(&folder.join(running_file(order.attempt)), &serde_json::to_vec(&running)?)?;
+    if let Err(error) = files::write(&folder.join(running_file(order.attempt)), &serde_json::to_vec(&running)?) {
+        // Nobody would know whom to stop.
+        child.kill().await?;
+        return Err(error);
+    }
     let progress = child.stdout.take().map(|stream| keep(stream, folder.join(progress_file(order.attempt))));
     let log = child.stderr.take().map(|stream| keep(stream, folder.join(log_file(order.attempt))));
     let streams = async move {

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use contract::model::{Contract, Retrain};
 use contract::time::micros;
 use contract::{EventTime, Severity, Window};
+use ingest::Kind;
 use store::{FindingFilter, HistoryFileRow, MAX_ROWS, ShardRow, Store, WindowFilter};
 
 use super::manifest::{LeftOut, Names, SCHEMA_VERSION, Selection, SourceFile, columns};
-use super::of_store;
+use super::{of_store, reach};
 use crate::world::{Outcome, Trouble};
 
 /// History files of one retraining: more, and the manifest itself would be large data.
@@ -16,7 +17,8 @@ pub(super) const MAX_FILES: usize = 500_000;
 /// Runs of quarantined windows whose faults are looked up.
 const RUNS_EXPLAINED: usize = 50;
 
-/// Chooses span, left-out windows and history files. Row ranges are the whole files yet.
+/// Chooses span, left-out windows and history files. Row ranges are the whole files yet. Waits while the history lacks what the
+/// shards have read of the span.
 pub(super) async fn choose(store: &Store, contract: &Contract, retrain: &Retrain, id: &str) -> Outcome<Selection> {
     let labels = contract.sources.labels.as_ref().ok_or_else(|| {
         Trouble::Lasting("the contract has no source of labels: there is nothing to learn from".to_owned())
@@ -28,9 +30,12 @@ pub(super) async fn choose(store: &Store, contract: &Contract, retrain: &Retrain
     let to = Window::holding(matured, size).start.min(judged);
     let held_out_from = Window::holding(to - retrain.dataset.held_out, size).start;
     let wanted = Window::holding(held_out_from - retrain.dataset.span, size).start;
+    let reach = store.history_reach(model).await.map_err(of_store)?;
+    reach::is_listed(&shards, &reach, Kind::Prediction, wanted, to)?;
+    reach::is_listed(&shards, &reach, Kind::Label, wanted - labels.horizon, to + labels.horizon)?;
     let predictions = history(store, model, "prediction", wanted, to).await?;
-    let oldest = predictions.first().map(|file| Window::holding(file.min_time, size).start);
-    let from = oldest.unwrap_or(wanted).max(wanted).min(held_out_from);
+    let oldest = predictions.first().ok_or_else(|| reach::nothing_old_enough(&reach, wanted, to))?;
+    let from = Window::holding(oldest.min_time, size).start.max(wanted).min(held_out_from);
     let mut files = predictions;
     files.extend(history(store, model, "label", from - labels.horizon, to + labels.horizon).await?);
     if files.len() > MAX_FILES {

@@ -1,4 +1,4 @@
-//! The app that serves the model, by HTTP (`../../docs/retraining.md`, "Serving target").
+//! The app that serves the model, by HTTP (docs/retraining.md, "A serving app of your own").
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use contract::model::{DataFormat, Executor};
+use contract::model::{DataFormat, Executor, Privacy};
 use contract::time::format_duration;
 use serde_json::{Map, Value, json};
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use super::manifest::{DataFile, ManifestFile};
+use super::manifest::{DataColumn, DataFile, ManifestFile};
 use super::runner::{
     Ending, FILE_LIMIT, ORDER, Order, RUNNER_LOCK, STOP, Stopped, TRAINER_LOCK, exit_file, is_locked, log_file,
     progress_file, running, send,
@@ -34,12 +34,16 @@ const THREADS: u32 = 1;
 const BAD_INPUT: i32 = 2;
 /// The newest bytes of the progress that are looked at.
 const TAIL: u64 = 64 * 1_024;
+/// Characters kept of a phase's name.
+const PHASE: usize = 100;
 /// Characters kept of a trainer's own words.
 const WORDS: usize = 500;
 /// How long a runner has to come up.
 const START_PATIENCE: Duration = Duration::from_secs(15);
 /// How long a trainer that was told to stop is waited for in one call.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
+/// How long one whose runner is gone has for its checkpoint.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Starts attempt number `attempt`, unless something of an attempt runs.
@@ -53,7 +57,7 @@ pub(super) async fn train(effects: &Effects, retraining: &Retraining, attempt: u
     let output = folder.join(OUTPUT);
     std::fs::create_dir_all(&output).map_err(|error| files::cannot_write(&output, &error))?;
     let spec = folder.join(SPEC);
-    let wanted = specification(effects, retraining, executor, &folder)?;
+    let wanted = specification(effects, retraining, executor, &folder).await?;
     files::write(&spec, wanted.as_bytes()).map_err(|error| files::cannot_write(&spec, &error))?;
     let order = Order {
         attempt,
@@ -104,17 +108,24 @@ async fn start(effects: &Effects, folder: &Path, attempt: u32) -> Outcome<()> {
 }
 
 /// `spec.json`.
-fn specification(effects: &Effects, retraining: &Retraining, executor: &Executor, folder: &Path) -> Outcome<String> {
+async fn specification(
+    effects: &Effects,
+    retraining: &Retraining,
+    executor: &Executor,
+    folder: &Path,
+) -> Outcome<String> {
     let manifest = ManifestFile::pinned(folder)?;
     let summary = manifest.summary(folder)?;
     let selection = &manifest.selection;
-    let data = |file: &DataFile| -> Outcome<Value> {
-        let file = match executor.format {
-            DataFormat::Parquet => file.clone(),
-            DataFormat::Csv => csv_data::write(folder, file)?,
-        };
-        Ok(json!({ "path": folder.join(&file.path), "sha256": file.sha256, "rows": file.rows }))
+    let files = &manifest.results.data;
+    let (train, held_out) =
+        (data(executor.format, folder, &files.train), data(executor.format, folder, &files.held_out));
+    // The history has hashes where serving apps have values: nothing to learn from.
+    let is_kept = |column: &&DataColumn| {
+        let mut columns = effects.contract.schema.iter();
+        columns.any(|known| known.name == column.name && known.privacy == Privacy::Keep)
     };
+    let features: Vec<&DataColumn> = selection.columns.iter().filter(is_kept).collect();
     let spec = json!({
         "schema_version": SPEC_VERSION,
         "model": effects.contract.model,
@@ -125,15 +136,28 @@ fn specification(effects: &Effects, retraining: &Retraining, executor: &Executor
         "seed": executor.seed,
         "device": executor.device,
         "limits": { "seconds": executor.timeout.as_secs(), "threads": THREADS },
-        "columns": selection.columns,
+        "columns": features,
         "event_id": selection.names.event_id,
         "time": selection.names.time,
         "label": selection.names.label,
         "manifest": { "sha256": summary.sha256, "path": summary.path },
-        "data": { "train": data(&manifest.results.data.train)?, "held_out": data(&manifest.results.data.held_out)? },
+        "data": { "train": train.await?, "held_out": held_out.await? },
         "parameters": parameters(executor, retraining),
     });
     Ok(format!("{spec:#}\n"))
+}
+
+/// A data file in the form that the trainer reads.
+async fn data(format: DataFormat, folder: &Path, parquet: &DataFile) -> Outcome<Value> {
+    let (folder, parquet) = (folder.to_owned(), parquet.clone());
+    super::blocking(move || {
+        let file = match format {
+            DataFormat::Parquet => parquet,
+            DataFormat::Csv => csv_data::write(&folder, &parquet)?,
+        };
+        Ok(json!({ "path": folder.join(&file.path), "sha256": file.sha256, "rows": file.rows }))
+    })
+    .await
 }
 
 /// The contract's hyper-parameters, and those of the request over them.
@@ -203,7 +227,9 @@ fn ended(effects: &Effects, folder: &Path, attempt: u32) -> Outcome<Option<Run>>
             broken(format!("the trainer ended well, but left neither {parquet} nor {csv}"), true)
         }
         Ending { code: Some(code), .. } => {
-            let why = last_error(folder, attempt).unwrap_or_else(|| format!("its log is {}", log.display()));
+            let said = last_error(folder, attempt).or_else(|| last_words(&log));
+            let why =
+                said.map_or_else(String::new, |said| format!("{said}; ")) + &format!("its log is {}", log.display());
             broken(format!("the trainer ended with code {code}: {why}"), code == BAD_INPUT)
         }
         Ending { signal, .. } => {
@@ -229,7 +255,7 @@ pub(super) async fn stop(effects: &Effects, retraining: &Retraining) -> Outcome<
     if is_orphaned(&folder)? {
         return end_orphan(&folder, retraining.attempts).await;
     }
-    if is_free_soon(&folder).await? {
+    if is_free_within(&folder, STOP_PATIENCE).await? {
         return Ok(());
     }
     Err(Trouble::Passing("the trainer was told to stop and has not ended yet".to_owned()))
@@ -243,15 +269,15 @@ async fn end_orphan(folder: &Path, attempt: u32) -> Outcome<()> {
         return Err(Trouble::Passing("something of a trainer runs, and nobody knows what".to_owned()));
     };
     send("TERM", &running.trainer.to_string()).await.map_err(lost)?;
-    if !is_free_soon(folder).await? {
+    if !is_free_within(folder, ORPHAN_PATIENCE).await? {
         send("KILL", &format!("-{}", running.trainer)).await.map_err(lost)?;
     }
     Ok(())
 }
 
 /// Waits a little for the end of everything that runs.
-async fn is_free_soon(folder: &Path) -> Outcome<bool> {
-    let deadline = Instant::now() + STOP_PATIENCE;
+async fn is_free_within(folder: &Path, patience: Duration) -> Outcome<bool> {
+    let deadline = Instant::now() + patience;
     while is_held(folder)? {
         if Instant::now() >= deadline {
             return Ok(false);
@@ -262,7 +288,7 @@ async fn is_free_soon(folder: &Path) -> Outcome<bool> {
 }
 
 /// Whether anything of a run lives.
-fn is_held(folder: &Path) -> Outcome<bool> {
+pub(super) fn is_held(folder: &Path) -> Outcome<bool> {
     Ok(is_locked_in(folder, RUNNER_LOCK)? || is_locked_in(folder, TRAINER_LOCK)?)
 }
 
@@ -281,13 +307,22 @@ fn is_locked_in(folder: &Path, name: &str) -> Outcome<bool> {
 /// The newest word of an attempt's trainer.
 fn progress(folder: &Path, attempt: u32) -> Progress {
     let newest = last(folder, attempt, "progress");
-    newest.and_then(|line| serde_json::from_value(line).ok()).unwrap_or_default()
+    let mut progress: Progress = newest.and_then(|line| serde_json::from_value(line).ok()).unwrap_or_default();
+    progress.phase = contract::printable(&progress.phase).chars().take(PHASE).collect();
+    progress
 }
 
 fn last_error(folder: &Path, attempt: u32) -> Option<String> {
     let line = last(folder, attempt, "error")?;
     let message = line.get("message")?.as_str()?;
     Some(contract::printable(message).chars().take(WORDS).collect())
+}
+
+/// The last line of a log.
+fn last_words(log: &Path) -> Option<String> {
+    let text = tail(log)?;
+    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
+    Some(contract::printable(line.trim()).chars().take(WORDS).collect())
 }
 
 /// The last line of that type.

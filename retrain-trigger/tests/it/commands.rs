@@ -12,12 +12,12 @@ use retrain_trigger::clock::FAULTS;
 use retrain_trigger::commands::{
     Accepted, Asked, Command, CommandError, Commands, Desk, Import, Refusal, Subject, apply,
 };
+use retrain_trigger::driver::Bell;
 use retrain_trigger::registry::{CHALLENGER, CHAMPION, PREVIOUS};
 use retrain_trigger::retraining::{Approval, AskedBy, Candidate, Kind, Retraining, Rollout, State, Wish};
 use retrain_trigger::world::Imported;
 use serde_json::{Map, json};
 use store::{CommandRow, Inserted, MAX_PENDING_COMMANDS, RetrainingRow, Store, VersionRow};
-use tokio::sync::Notify;
 
 use crate::subject;
 
@@ -79,7 +79,7 @@ impl Office {
         transaction.set_alias("m", PREVIOUS, Some("0"), start(), now()).await.unwrap();
         transaction.commit().await.unwrap();
         let subject = Subject { contract: Arc::new(contract), import: Arc::new(Folders) };
-        let desk = Desk::new(store.clone(), vec![subject], Arc::new(Notify::new()));
+        let desk = Desk::new(store.clone(), vec![subject], Bell::default());
         Self { store, desk }
     }
 
@@ -177,7 +177,16 @@ fn retraining(id: &str, state: State) -> Retraining {
 }
 
 fn rollout() -> Rollout {
-    Rollout { step: 0, weight: 10, generation: 4, since: start(), is_guarded: false, errors: 0, analysis: None }
+    Rollout {
+        step: 0,
+        weight: 10,
+        generation: 4,
+        since: start(),
+        is_guarded: false,
+        errors: 0,
+        failing_since: None,
+        analysis: None,
+    }
 }
 
 fn retrain() -> Command {
@@ -429,9 +438,9 @@ async fn e2_every_command_is_in_the_audit_log_refused_ones_too() {
     anna (admin) approve m r: refused: retraining r is canary: it waits for no approval
     anna (admin) override m nobody's: refused: there is no retraining `nobody's`
     anna (admin) retrain m : refused: vetoed: retraining r is under way: canary
-    anna (admin) register m version 9: refused: bad/model.safetensors can't be read
-    anna (admin) register m version ..: refused: a version is named by letters, digits, `_`, `-` and `.`, 64 at most
-    anna (admin) register m version 9: accepted: version 9 is registered
+    anna (admin) register m version 9 from bad: refused: bad/model.safetensors can't be read
+    anna (admin) register m version .. from good: refused: a version is named by letters, digits, `_`, `-` and `.`, 64 at most
+    anna (admin) register m version 9 from good: accepted: version 9 is registered
     ben (operator) rollback nobody's : refused: there is no model `nobody's`
     ben (operator) rollback m : accepted: it is being rolled back
     ");
@@ -461,6 +470,15 @@ async fn t5_a_person_may_ask_within_the_cool_down_and_not_beyond_the_budget() {
     let mut ended = Retraining::from_row(&active).unwrap();
     ended.state = State::Cancelled;
     let mut transaction = office.store.begin().await.unwrap();
+    transaction.update_retraining(&ended.to_row(now())).await.unwrap();
+    transaction.commit().await.unwrap();
+    // What was cancelled before it began has cost nothing.
+    assert_eq!(office.ask(retrain(), None).await, "requested: requested");
+    let active = office.store.active_retraining("m").await.unwrap().unwrap();
+    let mut ended = Retraining::from_row(&active).unwrap();
+    ended.state = State::Cancelled;
+    let mut transaction = office.store.begin().await.unwrap();
+    transaction.begin_effect(&ended.id, "pin", "{}", now()).await.unwrap();
     transaction.update_retraining(&ended.to_row(now())).await.unwrap();
     transaction.commit().await.unwrap();
     let words = "not now: vetoed: the budget of 2 retrainings in 30d is used up";
@@ -544,7 +562,10 @@ async fn t2_a_version_that_failed_is_neither_deployed_nor_registered_anew() {
     let words = "not now: version 2 failed at the gate; override retraining r";
     assert_eq!(office.ask(promote(Some("2")), None).await, words);
     // The very bytes that failed, brought from outside.
-    assert_eq!(office.ask(register("2", "2", true), None).await, words);
+    let words = "not now: this is version 2, which failed at the gate; override retraining r";
+    for name in ["2", "innocent"] {
+        assert_eq!(office.ask(register("2", name, true), None).await, words);
+    }
     assert_eq!(office.aliases().await[CHAMPION], "1");
 }
 
@@ -552,7 +573,6 @@ async fn t2_a_version_that_failed_is_neither_deployed_nor_registered_anew() {
 async fn t2_a_registered_version_is_deployed_by_a_retraining_of_its_own() {
     let office = Office::open().await;
     assert_eq!(office.ask(promote(Some("7")), None).await, "unknown: there is no registered version `7`");
-    assert_eq!(office.ask(promote(Some("1")), None).await, "not now: version 1 serves already");
     assert_eq!(office.ask(promote(Some("0")), None).await, "registered: the deployment begins");
     let row = office.store.active_retraining("m").await.unwrap().unwrap();
     let deployment = Retraining::from_row(&row).unwrap();
@@ -560,6 +580,42 @@ async fn t2_a_registered_version_is_deployed_by_a_retraining_of_its_own() {
     assert_eq!(deployment.candidate.unwrap(), Candidate { version: "0".to_owned(), sha256: "sha-0".to_owned() });
     assert_eq!(deployment.stable.as_deref(), Some("1"));
     assert!(deployment.forced.is_some());
+}
+
+#[tokio::test]
+async fn t4_the_champion_is_deployed_again_where_the_app_has_lost_it() {
+    let office = Office::open().await;
+    assert_eq!(office.ask(promote(Some("1")), None).await, "registered: the deployment begins");
+    let row = office.store.active_retraining("m").await.unwrap().unwrap();
+    let deployment = Retraining::from_row(&row).unwrap();
+    assert_eq!((deployment.candidate.unwrap().version.as_str(), deployment.stable), ("1", None));
+}
+
+#[tokio::test]
+async fn t4_what_was_rolled_back_is_deployed_by_an_admin_alone() {
+    let office = Office::with(State::RolledBack).await;
+    let asked = |role: &str| Asked {
+        model: "m".to_owned(),
+        retraining: None,
+        command: promote(Some("2")),
+        by: "anna".to_owned(),
+        role: role.to_owned(),
+        reason: "she knows why".to_owned(),
+    };
+    let refusal = office.desk.submit(asked("operator")).await.unwrap_err().to_string();
+    assert_eq!(refusal, "version 2 was rolled back (r: as it came); an admin may deploy it");
+    assert_eq!(office.desk.submit(asked("admin")).await.unwrap().words, "the deployment begins");
+}
+
+#[tokio::test]
+async fn t1_the_name_that_a_candidate_is_going_to_have_is_taken() {
+    let office = Office::open().await;
+    let mut training = retraining("r", State::Training);
+    training.version = Some("2".to_owned());
+    office.insert(&training).await;
+    let words = "not now: version 2 is what retraining r is making; take another name";
+    assert_eq!(office.ask(register("x", "2", false), None).await, words);
+    assert_eq!(office.ask(register("x", "x", false), None).await, "registered: version x is registered");
 }
 
 #[tokio::test]

@@ -10,13 +10,15 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
-use contract::EventTime;
 use contract::artifact::hash_file;
+use contract::{EventTime, WallTime};
 use ingest::Kind;
+use ingest::publication::{Counts, Outcomes};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use retrain_trigger::retraining::State;
 use retrain_trigger::world::{Trouble, World};
 
-use crate::scene::{HOUR, Known, Scene, Served, at, retraining, times};
+use crate::scene::{HOUR, Known, Scene, Served, at, label_batch, prediction_batch, retraining, times};
 
 pub fn table(path: &Path) -> RecordBatch {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
@@ -38,6 +40,71 @@ fn lasting<T: std::fmt::Debug>(outcome: Result<T, Trouble>) -> String {
         Trouble::Lasting(words) => words,
         Trouble::Passing(words) => panic!("this doesn't pass: {words}"),
     }
+}
+
+fn passing<T: std::fmt::Debug>(outcome: Result<T, Trouble>) -> String {
+    match outcome.unwrap_err() {
+        Trouble::Passing(words) => words,
+        Trouble::Lasting(words) => panic!("this passes: {words}"),
+    }
+}
+
+/// What a shard says that has taken so many events of each kind.
+fn counts(taken: u64) -> String {
+    let outcomes = Outcomes { accepted: taken, ..Outcomes::default() };
+    serde_json::to_string(&Counts { predictions: outcomes, labels: outcomes, ..Counts::default() }).unwrap()
+}
+
+#[tokio::test]
+async fn t3_data_are_pinned_when_the_history_of_every_shard_is_listed_and_then_whole() {
+    let mut scene = Scene::new().await;
+    scene.days(12, 12).await;
+    // Another shard has read as far, four events a day, and its files are on the disk.
+    let until = (at(12, 12), at(12, 12));
+    scene.say(0, 2, until, counts(144)).await;
+    scene.say(1, 2, until, counts(48)).await;
+    let time = |n: i64| at(n / 4, n % 4 * 6);
+    let events: Vec<Served> = (0..48).map(|n| Served::new(format!("other-{n}"), time(n))).collect();
+    let known = |n: i64| Known::new(format!("other-{n}"), EventTime::from_micros(time(n).micros() + HOUR), n % 3 == 0);
+    let labels: Vec<Known> = (0..48).map(known).collect();
+    let offsets: Vec<i64> = (0..48).collect();
+    let event_times = events.iter().map(|event| event.time);
+    let batch = prediction_batch(&events, &offsets);
+    let predictions = scene.file(1, Kind::Prediction, batch, &offsets, event_times).await;
+    let batch = label_batch(&labels, &offsets);
+    let labels = scene.file(1, Kind::Label, batch, &offsets, labels.iter().map(|label| label.time)).await;
+
+    let effects = scene.effects();
+    let words = passing(effects.pin(&retraining("r1")).await);
+    assert_eq!(words, "the history lists 0 of the 48 predictions that shard 1 has read");
+    assert!(!scene.retraining_folder("r1").join("manifest.json").exists(), "nothing is pinned");
+    scene.list(&predictions).await;
+    let words = passing(effects.pin(&retraining("r1")).await);
+    assert_eq!(words, "the history lists 0 of the 48 labels that shard 1 has read");
+    scene.list(&labels).await;
+    let manifest = effects.pin(&retraining("r1")).await.unwrap();
+    assert_eq!((manifest.from, manifest.to), (at(3, 0), at(12, 0)));
+    assert_eq!((manifest.rows, manifest.labelled), (9 * (12 + 4), 9 * (12 + 4)));
+}
+
+#[tokio::test]
+async fn t3_nothing_is_pinned_before_labels_have_matured_and_a_history_without_events_fails() {
+    let mut scene = Scene::new().await;
+    scene.read_until(at(12, 12), at(12, 12)).await;
+    scene.judged(11, None).await;
+    let words = lasting(scene.effects().pin(&retraining("r1")).await);
+    assert_eq!(words, "the history has no predictions from 2013-01-04T00:00:00Z to 2013-01-13T00:00:00Z");
+    // A young model: labels of its only day mature at 8 o'clock of the next one.
+    let mut scene = Scene::new().await;
+    scene.predictions(&[Served::new("first", at(11, 3))]).await;
+    scene.labels(&[Known::new("first", at(11, 4), true)]).await;
+    scene.judged(11, None).await;
+    scene.read_until(at(12, 7), at(12, 7)).await;
+    let words = passing(scene.effects().pin(&retraining("r1")).await);
+    assert_eq!(words, "no prediction is old enough yet: labels have matured until 2013-01-12T00:00:00Z");
+    scene.read_until(at(12, 8), at(12, 8)).await;
+    let words = lasting(scene.effects().pin(&retraining("r1")).await);
+    assert!(words.contains("retrain.policy.minimum_labels asks for 10"), "{words}");
 }
 
 #[tokio::test]
@@ -228,6 +295,29 @@ async fn files_of_an_earlier_contract_fit_in() {
     let row = ids(&train).iter().position(|id| id == "old").unwrap();
     assert_eq!(train.column(2).as_primitive::<Float64Type>().value(row).to_string(), "3");
     assert!(train.column(3).is_null(row));
+}
+
+#[tokio::test]
+async fn e3_old_retrainings_keep_their_manifest_alone() {
+    let mut scene = Scene::new().await;
+    scene.days(12, 12).await;
+    for n in 0..12 {
+        let mut ended = retraining(&format!("r{n}"));
+        (ended.event_time, ended.state) = (at(n, 0), State::Failed);
+        let mut transaction = scene.store.begin().await.unwrap();
+        transaction.insert_retraining(&ended.to_row(WallTime::from_micros(n))).await.unwrap();
+        transaction.commit().await.unwrap();
+        let output = scene.retraining_folder(&ended.id).join("output");
+        std::fs::create_dir_all(&output).unwrap();
+        std::fs::write(output.join("weights"), "many").unwrap();
+        std::fs::write(scene.retraining_folder(&ended.id).join("manifest.json"), "{}").unwrap();
+    }
+    scene.effects().pin(&retraining("new")).await.unwrap();
+    for n in 0..12 {
+        let folder = scene.retraining_folder(&format!("r{n}"));
+        assert!(folder.join("manifest.json").is_file());
+        assert_eq!(folder.join("output").exists(), n >= 2, "r{n}");
+    }
 }
 
 #[tokio::test]

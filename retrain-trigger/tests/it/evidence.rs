@@ -1,6 +1,7 @@
 //! What live events tell of a candidate.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use contract::EventTime;
 use detectors::canary::Phase;
@@ -124,6 +125,16 @@ async fn t4_events_count_once_whatever_is_read_first_and_only_those_of_the_step(
     assert_eq!(live.effects.analyse(&next).await.unwrap().scores.unwrap().candidate.map(|mean| mean > 0.3), Some(true));
     let next = Comparison { since: at(11, 0), ..comparison(50) };
     assert_eq!(live.effects.analyse(&next).await.unwrap().performance.unwrap().labelled_stable, 20);
+}
+
+#[tokio::test]
+async fn t3_the_hours_of_a_day_are_one_block_whatever_the_windows_are() {
+    let mut live = Live::new(good, good).await;
+    live.scene.contract.windows.size = Duration::from_hours(1);
+    live.effects = live.scene.effects();
+    live.pass(10, 240).await;
+    live.pass(11, 240).await;
+    assert_eq!(live.analyse(50).await.performance.unwrap().blocks, 2);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod case;
 use std::fmt::Write;
 use std::time::Duration;
 
+use contract::WallTime;
 use contract::model::ApprovalStage;
 use detectors::canary::Phase;
 use retrain_trigger::plan::gives_way;
@@ -29,6 +30,14 @@ fn t1_requested() {
             case.retraining.outcome = Some("cancelled by anna: not now".to_owned());
         }),
         ("the contract has no executor any more", |case| case.retrain.executor = None),
+        ("something serves that isn't registered", |case| {
+            case.without_stable();
+            case.target = serving(&["9"], traffic(&[("9", 100)], 3, None));
+        }),
+        ("nothing serves", |case| {
+            case.without_stable();
+            case.target = serving(&["9"], traffic(&[("9", 0)], 3, None));
+        }),
     ]), @r"
     nothing is in the way
       -> pin
@@ -44,6 +53,10 @@ fn t1_requested() {
       -> finish cancelled: cancelled by anna: not now
     the contract has no executor any more
       -> wait someone who carries it out: the contract has no `retrain.executor`
+    something serves that isn't registered
+      -> finish failed: version 9 serves and isn't registered, so there is nothing to compare with and no way back: bellwether register --model m --version 9 --champion, then ask again
+    nothing serves
+      -> pin
     ");
 }
 
@@ -168,6 +181,17 @@ fn t1_registered() {
             case.without_stable();
             case.target = serving(&["2"], Traffic::default());
         }),
+        ("the first version, and something serves that isn't registered", |case| {
+            case.without_stable();
+            case.target = serving(&["9"], traffic(&[("9", 100)], 3, None));
+        }),
+        ("the first version, and other bytes serve under its name", |case| {
+            case.without_stable();
+            case.target = serving(&["2"], traffic(&[("2", 100)], 3, None));
+            if let Some(Ok(target)) = &mut case.target {
+                target.loaded.insert("2".to_owned(), "other".to_owned());
+            }
+        }),
         ("a person promotes it", |case| case.retraining.forced = Some(word())),
         ("a person promotes it while a fault stands", |case| {
             case.retraining.forced = Some(word());
@@ -228,6 +252,10 @@ fn t1_registered() {
       -> shift baking at step 0, 100 %, generation 4, since 2013-06-21T00:00:00Z, guarded
     the first version
       -> shift baking at step 0, 100 %, generation 1, since 2013-06-21T00:00:00Z, guarded
+    the first version, and something serves that isn't registered
+      -> finish failed: version 9 serves and isn't registered, so there is nothing to compare with and no way back: bellwether register --model m --version 9 --champion, then ask again
+    the first version, and other bytes serve under its name
+      -> finish failed: version 2 serves and isn't registered, so there is nothing to compare with and no way back: bellwether register --model m --version 2 --champion, then ask again
     a person promotes it
       -> shift baking at step 0, 100 %, generation 4, since 2013-06-21T00:00:00Z
     a person promotes it while a fault stands
@@ -297,11 +325,16 @@ fn t1_canary() {
             case.target = serving(&["0", "1", "2"], traffic(&[("1", 90), ("2", 10)], 5, Some("0")));
         }),
         ("the target doesn't answer, for the fourth time", |case| {
-            case.rollout().errors = 4;
+            case.fail(4);
             case.target = passing();
         }),
         ("the target doesn't answer, for the fifth time", |case| {
-            case.rollout().errors = 5;
+            case.fail(5);
+            case.target = passing();
+        }),
+        ("the target doesn't answer, for the fifth time in a moment", |case| {
+            case.fail(5);
+            case.rollout().failing_since = Some(WallTime::from_micros(3_599_000_000));
             case.target = passing();
         }),
         ("a person rolls back", |case| {
@@ -357,7 +390,9 @@ fn t1_canary() {
     the target doesn't answer, for the fourth time
       -> wait the serving target: no answer
     the target doesn't answer, for the fifth time
-      -> roll_back to rolled_back, generation 5: Error: 5 observations failed, one after the other
+      -> roll_back to rolled_back, generation 5: Error: 5 observations failed, one after the other, for 10m at least
+    the target doesn't answer, for the fifth time in a moment
+      -> wait the serving target: no answer
     a person rolls back
       -> roll_back to rolled_back, generation 5: rolled back by anna: complaints
     a person rolls back, and the target doesn't answer
@@ -428,7 +463,7 @@ fn t1_baking() {
         }),
         ("the first version, and the target is silent for the ninth time", |case| {
             case.without_stable();
-            case.rollout().errors = 9;
+            case.fail(9);
             case.target = passing();
         }),
         ("the first version, and a person cancels", |case| {
@@ -485,7 +520,7 @@ fn t4_rolling_back() {
             case.retrain.policy.approval = vec![ApprovalStage::Rollout];
         }),
         ("the target doesn't answer, for the hundredth time", |case| {
-            case.rollout().errors = 100;
+            case.fail(100);
             case.target = passing();
         }),
         ("the app has forgotten everything", |case| case.target = serving(&[], Traffic::default())),
@@ -494,7 +529,7 @@ fn t4_rolling_back() {
             case.target = serving(&["1", "2"], traffic(&[("1", 100)], 5, None));
         }),
         ("it is set, and the target won't let go of the candidate", |case| {
-            case.rollout().errors = 5;
+            case.fail(5);
             case.target = serving(&["1", "2"], traffic(&[("1", 100)], 5, None));
         }),
         ("it is set, and the candidate is gone", |case| {

@@ -88,8 +88,28 @@ async fn t3_the_candidate_is_judged_on_the_rows_that_the_stable_version_served()
     assert_eq!(first.gate.phase, Phase::Successful);
     let other = trained.effects.evaluate(&retraining("r1"), Some("0")).await.unwrap();
     assert_eq!(other.gate.phase, Phase::Inconclusive);
-    let expected = "version 0 served 0 of the 300 held-out rows, in 0 windows; 200 rows in 3 windows are needed";
+    let expected = "version 0 served 0 of the 300 held-out rows, in 0 blocks of 1d; 200 rows in 3 blocks are needed";
     assert_eq!(other.gate.reason, expected);
+}
+
+#[tokio::test]
+async fn t3_the_gate_counts_days_whatever_the_windows_are() {
+    let mut trained = Trained::new().await;
+    trained.score(sure);
+    trained.scene.contract.windows.size = std::time::Duration::from_hours(1);
+    trained.effects = trained.scene.effects();
+    assert_eq!(trained.evaluate().await.unwrap().gate.blocks, 3);
+}
+
+#[tokio::test]
+async fn e3_a_document_that_a_trainer_nests_without_end_is_refused() {
+    let trained = Trained::new().await;
+    trained.score(sure);
+    trained.write("metrics.json", &format!("{}{}", "[".repeat(127), "]".repeat(127)));
+    let trouble = trained.evaluate().await.unwrap_err();
+    assert!(matches!(&trouble, Trouble::Lasting(words) if words.ends_with("nested more than 16 deep")), "{trouble}");
+    trained.write("metrics.json", &format!("{}{}", "[".repeat(16), "]".repeat(16)));
+    assert!(trained.evaluate().await.is_ok());
 }
 
 #[tokio::test]

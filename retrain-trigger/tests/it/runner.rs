@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use contract::model::DataFormat;
+use contract::model::{DataFormat, Privacy};
 use retrain_trigger::effects::Effects;
 use retrain_trigger::retraining::Retraining;
 use retrain_trigger::runner;
@@ -164,6 +164,34 @@ done_well
 }
 
 #[tokio::test]
+async fn a_trainer_starts_in_the_contracts_folder_wherever_the_service_was_started() {
+    let mut training = Training::of("pwd > \"$output/../where\"; done_well").await;
+    let here = std::env::current_dir().unwrap();
+    // As from `--config bellwether.yaml`.
+    let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
+    let folder = training.scene.folder.path().canonicalize().unwrap();
+    training.scene.contract.folder = up.join(folder.strip_prefix("/").unwrap());
+    training.effects = training.scene.effects();
+    training.start(1).await;
+    assert_eq!(training.ended().await, Run::Done);
+    let said = std::fs::read_to_string(training.folder().join("where")).unwrap();
+    assert_eq!(Path::new(said.trim()).canonicalize().unwrap(), folder);
+}
+
+#[tokio::test]
+async fn e2_what_the_history_has_as_a_hash_is_no_feature() {
+    let mut training = Training::of("done_well").await;
+    training.scene.contract.schema.iter_mut().find(|column| column.name == "origin").unwrap().privacy = Privacy::Hash;
+    training.effects = training.scene.effects();
+    training.start(1).await;
+    let spec = std::fs::read_to_string(training.folder().join("spec.json")).unwrap();
+    let spec: Value = serde_json::from_str(&spec).unwrap();
+    let names: Vec<&Value> = spec["columns"].as_array().unwrap().iter().map(|column| &column["name"]).collect();
+    assert_eq!(names, ["x", "version"]);
+    assert_eq!(training.ended().await, Run::Done);
+}
+
+#[tokio::test]
 async fn t1_a_trainer_outlives_the_monitor_and_two_runners_start_one() {
     let mut training = Training::of("while [ ! -e \"$output/../go\" ]; do sleep 0.05; done; done_well").await;
     training.start(1).await;
@@ -243,7 +271,7 @@ async fn how_a_trainer_ended_is_said() {
     for (script, words, is_final) in [
         (r#"echo '{"type":"error","message":"no column x"}'; exit 2"#, "ended with code 2: no column x", true),
         (r#"echo '{"type":"error","message":"no memory"}'; exit 1"#, "ended with code 1: no memory", false),
-        ("echo oh >&2; exit 3", "ended with code 3: its log is /", false),
+        ("echo oh >&2; exit 3", "ended with code 3: oh; its log is /", false),
         ("exit 0", "left neither held_out_scores.parquet nor held_out_scores.csv", true),
     ] {
         let mut training = Training::of(script).await;

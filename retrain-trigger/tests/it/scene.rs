@@ -117,7 +117,6 @@ pub struct Scene {
     pub folder: TempDir,
     pub store: Store,
     pub contract: Contract,
-    history: History,
     offsets: [i64; 2],
     sequence: u64,
 }
@@ -136,7 +135,6 @@ impl Scene {
         Self {
             store: Store::open(&folder.path().join("store.db")).await.unwrap(),
             contract: contract.unwrap_or_else(|errors| panic!("{errors:?}")),
-            history: History::new(&state, MODEL, 0, 1),
             folder,
             offsets: [0, 0],
             sequence: 0,
@@ -159,7 +157,7 @@ impl Scene {
     pub fn effects(&self) -> Effects {
         let folders = Folders { state: self.state(), registry: self.registry() };
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Effects::new(self.store.clone(), Arc::new(self.contract.clone()), folders, self.program()).unwrap()
+        Effects::new(self.store.clone(), &self.contract, folders, self.program()).unwrap()
     }
 
     /// In place of Bellwether's own program: this test's executable, as [`crate::runner`] has it.
@@ -184,13 +182,7 @@ impl Scene {
     /// A file with these labels in the history.
     pub async fn labels(&mut self, events: &[Known]) -> HistoryFileRow {
         let offsets = self.take_offsets(1, events.len());
-        let columns: Vec<(&str, ArrayRef)> = vec![
-            ("event_id", texts(events.iter().map(|event| Some(event.id.as_str())))),
-            ("time", times(events.iter().map(|event| event.time))),
-            ("label", Arc::new(events.iter().map(|event| event.label).collect::<BooleanArray>())),
-            ("offset", Arc::new(Int64Array::from(offsets.clone()))),
-        ];
-        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let batch = label_batch(events, &offsets);
         self.write(Kind::Label, batch, &offsets, events.iter().map(|event| event.time)).await
     }
 
@@ -207,6 +199,20 @@ impl Scene {
         offsets: &[i64],
         times: impl Iterator<Item = EventTime> + Clone,
     ) -> HistoryFileRow {
+        let row = self.file(0, kind, batch, offsets, times).await;
+        self.list(&row).await;
+        row
+    }
+
+    /// A file on the disk that nobody knows of yet.
+    pub async fn file(
+        &self,
+        shard: i32,
+        kind: Kind,
+        batch: RecordBatch,
+        offsets: &[i64],
+        times: impl Iterator<Item = EventTime> + Clone,
+    ) -> HistoryFileRow {
         let rows = Rows {
             kind,
             batch,
@@ -215,10 +221,11 @@ impl Scene {
             min_time: times.clone().min().unwrap(),
             max_time: times.max().unwrap(),
         };
-        let file = self.history.write(vec![rows]).await.unwrap().remove(0);
-        let row = HistoryFileRow {
+        let history = History::new(&self.state(), MODEL, shard, 1);
+        let file = history.write(vec![rows]).await.unwrap().remove(0);
+        HistoryFileRow {
             model: MODEL.to_owned(),
-            shard: 0,
+            shard,
             kind: kind.name().to_owned(),
             path: file.path,
             rows: file.rows as i64,
@@ -227,20 +234,33 @@ impl Scene {
             sha256: file.sha256,
             first_offset: file.first_offset,
             last_offset: file.last_offset,
-        };
+        }
+    }
+
+    pub async fn list(&self, file: &HistoryFileRow) {
         let mut transaction = self.store.begin().await.unwrap();
-        transaction.upsert_history_file(&row).await.unwrap();
+        transaction.upsert_history_file(file).await.unwrap();
         transaction.commit().await.unwrap();
-        row
     }
 
     /// The shard has read so far.
     pub async fn read_until(&mut self, predictions: EventTime, labels: EventTime) {
+        self.say(0, 1, (predictions, labels), "{}").await;
+    }
+
+    /// One shard of so many has read so far and counts so many events.
+    pub async fn say(
+        &mut self,
+        shard: i32,
+        shards: i32,
+        (predictions, labels): (EventTime, EventTime),
+        counts: impl Into<String>,
+    ) {
         self.sequence += 1;
         let row = ShardRow {
             model: MODEL.to_owned(),
-            shard: 0,
-            shards: 1,
+            shard,
+            shards,
             epoch: 1,
             sequence: self.sequence,
             prediction_watermark: Some(predictions),
@@ -248,7 +268,7 @@ impl Scene {
             predictions_idle: false,
             labels_idle: false,
             offsets: "{}".to_owned(),
-            counts: "{}".to_owned(),
+            counts: counts.into(),
             updated: WallTime::now(),
         };
         let mut transaction = self.store.begin().await.unwrap();
@@ -347,6 +367,16 @@ pub fn prediction_batch(events: &[Served], offsets: &[i64]) -> RecordBatch {
         ("x", Arc::new(events.iter().map(|event| Some(event.x)).collect::<Float64Array>())),
         ("origin", texts(events.iter().map(|event| Some(event.origin)))),
         ("version", Arc::new(events.iter().map(|event| Some(event.x as i64 * 10)).collect::<Int64Array>())),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+pub fn label_batch(events: &[Known], offsets: &[i64]) -> RecordBatch {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("event_id", texts(events.iter().map(|event| Some(event.id.as_str())))),
+        ("time", times(events.iter().map(|event| event.time))),
+        ("label", Arc::new(events.iter().map(|event| event.label).collect::<BooleanArray>())),
+        ("offset", Arc::new(Int64Array::from(offsets.to_vec()))),
     ];
     RecordBatch::try_from_iter(columns).unwrap()
 }

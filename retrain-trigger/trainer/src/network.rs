@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::parameters::Parameters;
+use crate::parameters::{MAX_HIDDEN_LAYERS, Parameters};
 use crate::preprocessing::{Encoded, Preprocessing};
 use crate::{Error, Result};
 
@@ -82,6 +82,16 @@ impl Architecture {
         let length = tables.chain(layers.map(|(from, to)| (from.saturating_add(1), *to))).fold(0, saturating);
         if length > MAX_PARAMETERS {
             return Err(format!("the model would have {length} parameters; at most {MAX_PARAMETERS} are taken"));
+        }
+        // For scoring, what each category adds to the first layer is a table.
+        let units = self.hidden.first().copied().unwrap_or(0);
+        let codes = self.embeddings.iter().fold(0, |sum: usize, embedding| sum.saturating_add(embedding.codes));
+        let table = codes.saturating_mul(units);
+        if table > MAX_PARAMETERS || self.hidden.len() > MAX_HIDDEN_LAYERS {
+            return Err(format!(
+                "the model has {codes} categories, {units} units in its first layer and {} hidden layers: too large to score",
+                self.hidden.len()
+            ));
         }
         Ok(())
     }

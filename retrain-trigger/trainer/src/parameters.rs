@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-const MAX_HIDDEN_LAYERS: usize = 8;
+pub(crate) const MAX_HIDDEN_LAYERS: usize = 8;
 const MAX_UNITS: usize = 4_096;
 const MAX_EMBEDDING: usize = 256;
 const MAX_EPOCHS: u32 = 1_000;
@@ -144,6 +144,16 @@ mod tests {
         assert_eq!(parse(json!({})).unwrap(), Parameters::default());
         let some = parse(json!({"hidden": [], "patience": 2})).unwrap();
         assert_eq!((some.hidden.len(), some.patience, some.epochs), (0, Some(2), 8));
+    }
+
+    #[test]
+    fn the_readme_has_every_parameter_with_its_default() {
+        let readme = include_str!("../README.md");
+        for (name, default) in Parameters::known().unwrap() {
+            let default = if default.is_null() { "none".to_owned() } else { format!("`{default}`") };
+            let row = format!("| `{name}` | {default} |");
+            assert!(readme.contains(&row), "README.md has no {row}");
+        }
     }
 
     #[test]

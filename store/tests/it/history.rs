@@ -1,7 +1,7 @@
 //! The manifest of history files.
 
 use contract::EventTime;
-use store::{HistoryFileRow, Store};
+use store::{HistoryFileRow, HistoryReach, Store};
 
 use crate::{MODEL, window};
 
@@ -56,4 +56,25 @@ async fn files_are_found_by_kind_and_overlap_and_an_answer_that_is_cut_goes_on()
     assert_eq!(paths(last, window(2).start, None).await, ["long.parquet", "p1.parquet"]);
     let same_time = Some((window(0).start, "long.parquet".to_owned()));
     assert_eq!(paths(EventTime::MIN, window(1).start, same_time).await, ["p0.parquet"]);
+}
+
+#[tokio::test]
+async fn how_far_the_history_goes_is_known_by_shard_and_kind() {
+    let store = Store::in_memory().await.unwrap();
+    let mut transaction = store.begin().await.unwrap();
+    assert_eq!(transaction.history_reach(MODEL).await.unwrap(), []);
+    for (path, shard, day) in [("a", 0, 4), ("b", 0, 2), ("c", 1, 3)] {
+        transaction.upsert_history_file(&HistoryFileRow { shard, ..file(path, day) }).await.unwrap();
+    }
+    let labels = HistoryFileRow { kind: "label".to_owned(), ..file("d", 1) };
+    transaction.upsert_history_file(&labels).await.unwrap();
+    transaction.upsert_history_file(&HistoryFileRow { model: "loan".to_owned(), ..file("x", 9) }).await.unwrap();
+    let reach = |shard, kind: &str, rows, day| HistoryReach {
+        shard,
+        kind: kind.to_owned(),
+        rows,
+        max_time: file("", day).max_time,
+    };
+    let expected = [reach(0, "label", 900, 1), reach(0, "prediction", 1_800, 4), reach(1, "prediction", 900, 3)];
+    assert_eq!(transaction.history_reach(MODEL).await.unwrap(), expected);
 }

@@ -4,7 +4,7 @@ use dashboard_api::Role;
 use retrain_trigger::commands::Command;
 use serde_json::{Value, json};
 
-use crate::decider::NEVER;
+use crate::decider::{BROKEN, NEVER};
 use crate::filled::{self, MODEL};
 use crate::server::{Server, request, send};
 
@@ -78,7 +78,8 @@ async fn e2_each_role_gives_its_commands_and_others_are_denied_on_record() {
                 let asked = asked.unwrap();
                 let who = (asked.by.as_str(), asked.role.as_str(), asked.reason.as_str(), asked.model.as_str());
                 assert_eq!(who, (role.name(), role.name(), "decay since June", MODEL), "{path}");
-                assert_eq!(audit.len(), before, "the one who decides writes the line");
+                // The one who decides writes the line.
+                assert_eq!(audit.len(), before, "{path}");
                 assert_eq!(answer.json()["state"], "requested");
             } else {
                 let told = answer.problem(403);
@@ -86,7 +87,8 @@ async fn e2_each_role_gives_its_commands_and_others_are_denied_on_record() {
                 assert!(told.starts_with(&expected), "{told}");
                 assert_eq!((asked, audit.len()), (None, before + 1), "{path}");
                 let newest = audit.iter().find(|row| path.ends_with(&row.command)).or_else(|| audit.first()).unwrap();
-                assert_eq!((newest.outcome.as_str(), newest.model.as_str()), ("denied", MODEL));
+                let outcome = format!("denied: This needs the role {needed}");
+                assert_eq!((newest.outcome.as_str(), newest.model.as_str()), (outcome.as_str(), MODEL));
             }
         }
     }
@@ -124,7 +126,7 @@ async fn e2_a_refusal_says_why() {
     let told = server.post(cancel, Some(&token), &reason).await.problem(409);
     assert_eq!(told, "retraining flights-test-data-promoted-1 is promoted: there is nothing to cancel");
     let told = server.post("/api/v1/models/flight/retrain", Some(&token), &reason).await.problem(404);
-    assert_eq!(told, "there is no model `flight`");
+    assert_eq!(told, "There is no model `flight`; there is: flights-test-data, loans-test-data.");
     let never = format!("/api/v1/models/{MODEL}/retrain");
     let told = server.post(&never, Some(&token), &json!({ "reason": NEVER })).await.problem(422);
     assert_eq!(told, "the contract has no `retrain` section");
@@ -149,26 +151,42 @@ async fn e3_bodies_have_a_form_and_limits() {
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
     let too_long = json!({ "reason": "x".repeat(501) }).to_string();
     let too_large = json!({ "reason": "x", "parameters": { "seed": "x".repeat(64 * 1024) } }).to_string();
-    for (body, status, part) in [
-        ("{}", 422, "missing field `reason`"),
-        ("{\"reason\":\"  \"}", 422, "the reason is empty"),
-        ("{\"reason\":\"a\\u001b[2J\"}", 422, "one line of at most 500 characters"),
-        (too_long.as_str(), 422, "one line of at most 500 characters"),
-        ("{\"reason\":\"x\",\"parameter\":{}}", 422, "unknown field `parameter`"),
-        ("{\"reason\":\"x\",\"parameters\":[]}", 422, "parameters"),
-        ("reason=x", 400, "JSON"),
-        (too_large.as_str(), 413, ""),
+    let one_line = "The reason must be one line of at most 500 characters.";
+    // Whole sentences, without names of types and places in the text.
+    for (body, status, expected) in [
+        ("{}", 422, "The body is not understood: missing field `reason`."),
+        ("{\"reason\":\"  \"}", 422, "The reason is empty; say why in one line."),
+        ("{\"reason\":\"a\\u001b[2J\"}", 422, one_line),
+        ("{\"reason\":\"a\\nb\"}", 422, one_line),
+        (too_long.as_str(), 422, one_line),
+        (
+            "{\"reason\":\"x\",\"parameter\":{}}",
+            422,
+            "The body is not understood: unknown field `parameter`, expected `reason` or `parameters`.",
+        ),
+        (
+            "{\"reason\":\"x\",\"parameters\":[]}",
+            422,
+            "The body is not understood: `parameters`: invalid type: sequence, expected a map.",
+        ),
+        ("3", 422, "The body must be one JSON object."),
+        ("reason=x", 400, "The body is no JSON: expected value at line 1 column 1."),
+        (too_large.as_str(), 413, "The body has more than 64 KiB."),
     ] {
         let answer = send(server.address, "POST", &path, &headers, body).await;
-        let told = answer.problem(status);
-        assert!(told.contains(part), "{told}");
+        assert_eq!(answer.problem(status), expected);
     }
     let told = send(server.address, "POST", &path, &headers[..1], "{\"reason\":\"x\"}").await.problem(415);
     assert!(told.contains("application/json"), "{told}");
     let versions = format!("/api/v1/models/{MODEL}/versions");
     for (artifact, part) in [
         (json!({ "reason": "x", "path": "model", "version": "7" }), "must be absolute"),
-        (json!({ "reason": "x", "path": "/srv/m", "version": "../7" }), "a name has"),
+        (json!({ "reason": "x", "path": "/srv/m", "version": "../7" }), "A name has"),
+        (
+            json!({ "reason": "x", "path": format!("/{}", "x".repeat(1_000)), "version": "7" }),
+            "at most 1000 characters",
+        ),
+        (json!({ "reason": "x", "path": "/srv/\u{1b}[2J", "version": "7" }), "must be one line"),
     ] {
         let told = server.post(&versions, Some(&token), &artifact).await.problem(422);
         assert!(told.contains(part), "{told}");
@@ -184,5 +202,75 @@ async fn e2_the_role_is_looked_at_before_the_body() {
     for (path, _, _) in commands() {
         server.post(&path, Some(&token), &json!({ "nonsense": 1 })).await.problem(403);
         request(server.address, "POST", &path, &[("Content-Length", "0")]).await.problem(401);
+    }
+}
+
+/// The limits that a contract's own parameters have: what is kept must be readable later.
+#[tokio::test]
+async fn e3_parameters_have_the_limits_of_a_contracts() {
+    let server = server().await;
+    let token = server.token("ann", Role::Operator).await;
+    let path = format!("/api/v1/models/{MODEL}/retrain");
+    let nested = |depth: usize| (0..depth).fold(json!(1), |value, _| json!([value]));
+    let retrain = async |parameters: Value| {
+        server.post(&path, Some(&token), &json!({ "reason": "x", "parameters": parameters })).await
+    };
+    assert_eq!(retrain(json!({ "hidden": nested(7) })).await.status, 202);
+    assert_eq!(retrain(json!({ "hidden": vec![1; 998] })).await.status, 202);
+    for (parameters, excess) in [
+        (json!({ "hidden": nested(8) }), "lists and mappings more than 8 deep"),
+        (json!({ "hidden": nested(120) }), "lists and mappings more than 8 deep"),
+        (json!({ "hidden": vec![1; 999] }), "more than 1000 values"),
+    ] {
+        assert_eq!(retrain(parameters).await.problem(422), format!("The parameters have {excess}."));
+    }
+    assert_eq!(server.decider.asked.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn e2_every_command_of_a_known_token_is_on_record_whatever_becomes_of_it() {
+    let server = server().await;
+    let token = server.token("ann", Role::Admin).await;
+    let bearer = format!("Bearer {token}");
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+    let mut lines = 0;
+    let mut newest = async |path: &str| {
+        let audit = server.store.audit(None, 1_000).await.unwrap();
+        assert_eq!(audit.len(), lines + 1, "{path}");
+        lines = audit.len();
+        audit
+    };
+    let too_large = json!({ "reason": "x".repeat(64 * 1024) }).to_string();
+    let mut paths: Vec<String> = commands().into_iter().map(|(path, _, _)| path).collect();
+    paths.extend(["/api/v1/tokens", "/api/v1/models/%FF/retrain", "/api/v1/retrainings/%FF/cancel"].map(str::to_owned));
+    for path in &paths {
+        for (body, headers, status) in [
+            ("reason=x", &headers[..], 400),
+            (too_large.as_str(), &headers[..], 413),
+            ("{\"reason\":\"x\"}", &headers[..1], 415),
+            ("{}", &headers[..], 422),
+        ] {
+            let told = send(server.address, "POST", path, headers, body).await.problem(status);
+            let outcome = format!("refused: {told}");
+            let audit = newest(path).await;
+            assert!(audit.iter().any(|row| row.outcome == outcome && row.who == "ann"), "{path}: {outcome}");
+        }
+    }
+    for (path, body, _) in commands() {
+        let mut body = body;
+        body["reason"] = json!(BROKEN);
+        let told = server.post(&path, Some(&token), &body).await.problem(500);
+        assert!(!told.contains("secret"), "{told}");
+    }
+    let audit = server.store.audit(None, 1_000).await.unwrap();
+    let failed: Vec<_> = audit.iter().filter(|row| row.outcome.starts_with("failed: The command could not")).collect();
+    assert_eq!(failed.len(), commands().len());
+    assert!(failed.iter().all(|row| row.reason == BROKEN && row.model == MODEL));
+    // Long names are cut, and the token is nowhere.
+    let long = format!("/api/v1/models/{}/retrain", "x".repeat(5_000));
+    server.post(&long, Some(&token), &json!({ "reason": "x" })).await.problem(404);
+    for row in server.store.audit(None, 1_000).await.unwrap() {
+        assert!(row.model.len() <= 200 && row.subject.len() <= 200 && row.outcome.len() <= 1_200, "{row:?}");
+        assert!(!format!("{row:?}").contains("bw_"), "{row:?}");
     }
 }

@@ -1,9 +1,10 @@
 //! `/api/v1/models` and `/api/v1/models/{model}`
 
 use contract::metrics::INGEST_LAG;
+use dashboard_api::{ModelInfo, Role};
 use prometheus::{GaugeVec, Opts};
 use serde_json::{Value, json};
-use store::{Figures, WindowRow};
+use store::{Figures, Store, WindowRow};
 
 use crate::filled::{self, EMPTY, MODEL};
 use crate::server::Server;
@@ -86,4 +87,32 @@ async fn a_fault_in_the_newest_window_is_told_in_words() {
     let health = server.json(&format!("/api/v1/models/{MODEL}")).await["health"].clone();
     assert_eq!(health["state"], "fault");
     assert_eq!(health["words"], "The newest window looks like a pipeline fault (unit_change).");
+}
+
+#[tokio::test]
+async fn e2_how_a_trainer_is_started_is_for_those_who_may_start_it() {
+    let executor = json!({
+        "command": ["train.py", "--registry", "https://user:secret@example.org"],
+        "parameters": { "epochs": 20, "notify": { "hook": "a-secret-hook" } },
+        "attempts": 3,
+    });
+    let mut contract = filled::info(MODEL).contract;
+    contract["retrain"] = json!({ "executor": executor });
+    let info = ModelInfo { contract, ..filled::info(MODEL) };
+    let server = Server::start(Store::in_memory().await.unwrap(), vec![info]).await;
+    let path = format!("/api/v1/models/{MODEL}");
+    let masked = json!({ "command": ["train.py"], "parameters": { "epochs": null, "notify": null }, "attempts": 3 });
+    for (role, expected) in [
+        (None, &masked),
+        (Some(Role::Viewer), &masked),
+        (Some(Role::Operator), &executor),
+        (Some(Role::Admin), &executor),
+    ] {
+        let token = match role {
+            Some(role) => Some(server.token(role.name(), role).await),
+            None => None,
+        };
+        let answer = server.ask("GET", &path, token.as_deref()).await;
+        assert_eq!(&answer.json()["contract"]["retrain"]["executor"], expected, "{role:?}");
+    }
 }

@@ -61,10 +61,17 @@ async fn t1_one_is_told_with_its_document_and_all_that_was_done() {
 async fn t5_a_model_tells_of_the_retraining_that_is_under_way() {
     let server = Server::empty().await;
     let mut transaction = server.store.begin().await.unwrap();
-    for (state, day) in [("canary", 3), ("vetoed", 9)] {
-        transaction.insert_retraining(&filled::retraining(MODEL, state, day, "PerformanceDecay", "why")).await.unwrap();
-    }
+    transaction.insert_retraining(&filled::rollout(MODEL, 3)).await.unwrap();
+    transaction.insert_retraining(&filled::retraining(MODEL, "vetoed", 9, "PerformanceDecay", "why")).await.unwrap();
     transaction.commit().await.unwrap();
     let model = server.json(&format!("/api/v1/models/{MODEL}")).await;
     assert_eq!(model["retraining"]["state"], "canary");
+    // What it waits for, perhaps a person, is told wherever it is told of.
+    let awaited = "labels of the canary's events";
+    assert_eq!(model["retraining"]["waits_for"], awaited);
+    let status = server.json("/api/v1/status").await;
+    assert_eq!(status["models"][0]["retraining"]["waits_for"], awaited);
+    let list = server.json("/api/v1/retrainings").await;
+    let waits: Vec<_> = list["retrainings"].as_array().unwrap().iter().map(|row| &row["waits_for"]).collect();
+    assert_eq!(waits, [&serde_json::Value::Null, &json!(awaited)]);
 }

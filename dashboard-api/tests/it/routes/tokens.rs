@@ -29,7 +29,11 @@ async fn e2_a_token_is_told_once_and_works_until_it_is_revoked() {
     assert_eq!(made, (&json!("grafana"), &json!("viewer"), &json!("admin"), &Value::Null));
 
     assert_eq!(server.ask("GET", "/api/v1/status", Some(&token)).await.status, 200);
-    assert_eq!(server.ask("DELETE", "/api/v1/tokens/grafana", Some(&first)).await.status, 204);
+    let two_lines = "/api/v1/tokens/grafana?reason=a%0Ab";
+    let told = server.ask("DELETE", two_lines, Some(&first)).await.problem(400);
+    assert_eq!(told, "The reason must be one line of at most 500 characters.");
+    let revoke = "/api/v1/tokens/grafana?reason=lost%20laptop";
+    assert_eq!(server.ask("DELETE", revoke, Some(&first)).await.status, 204);
     // Not even where everybody may read: its owner must learn that it is over.
     server.ask("GET", "/api/v1/status", Some(&token)).await.problem(401);
     let rows = server.ask("GET", PATH, Some(&first)).await.json()["tokens"].clone();
@@ -44,12 +48,13 @@ async fn e2_a_token_is_told_once_and_works_until_it_is_revoked() {
     let gone = "refused: There is no token `grafana`, or it is revoked already.";
     for line in [
         ["create_token", "grafana", "admin", "dashboards", "accepted: role viewer"],
-        ["revoke_token", "grafana", "admin", "", "accepted"],
+        ["revoke_token", "grafana", "admin", "lost laptop", "accepted"],
         ["revoke_token", "grafana", "admin", "", gone],
+        ["revoke_token", "grafana", "admin", "", "refused: The reason must be one line of at most 500 characters."],
     ] {
         assert!(lines.contains(&line), "{line:?} is not in {lines:?}");
     }
-    assert_eq!(lines.len(), 3);
+    assert_eq!(lines.len(), 4);
 }
 
 #[tokio::test]
@@ -72,7 +77,7 @@ async fn e2_only_admins_see_and_make_tokens() {
     assert_eq!(server.store.tokens().await.unwrap().len(), 2);
     // What they tried to change is on record; what they tried to read isn't.
     let audit = server.store.audit(None, 10).await.unwrap();
-    assert_eq!(audit.iter().filter(|row| row.outcome == "denied").count(), 4);
+    assert_eq!(audit.iter().filter(|row| row.outcome == "denied: This needs the role admin").count(), 4);
 }
 
 #[tokio::test]
@@ -87,12 +92,15 @@ async fn e2_names_are_used_once_and_the_last_admin_stays() {
     assert_eq!(told, "There is, or was, a token `bob`; choose another name.");
     assert_eq!(server.ask("DELETE", "/api/v1/tokens/ann", Some(&ann)).await.status, 204);
     server.post(PATH, Some(&ann), &json!({ "name": "eve", "role": "admin" })).await.problem(401);
-    for (body, part) in [
-        (json!({ "name": "a b", "role": "viewer" }), "a name has"),
+    for (index, (body, part)) in [
+        (json!({ "name": "a b", "role": "viewer" }), "A name has 1 to 64 letters, digits, `.`, `-` or `_`."),
         (json!({ "name": "x", "role": "root" }), "unknown variant `root`"),
         (json!({ "name": "x" }), "missing field `role`"),
-    ] {
-        let other = server.token(&format!("admin-{part}").replace([' ', '`'], "-"), Role::Admin).await;
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let other = server.token(&format!("admin-{index}"), Role::Admin).await;
         assert!(server.post(PATH, Some(&other), &body).await.problem(422).contains(part));
     }
 }

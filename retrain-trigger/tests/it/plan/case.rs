@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use contract::model::{ApprovalStage, Retrain};
+use contract::time::micros;
 use contract::{EventTime, WallTime};
 use detectors::canary::{Phase, Verdict};
 use retrain_trigger::plan::{Situation, Step, plan};
@@ -30,6 +31,9 @@ pub struct Case {
 }
 
 pub type Change = fn(&mut Case);
+
+/// The clock on the wall, in micros.
+const HOUR: i64 = 3_600_000_000;
 
 pub fn start() -> EventTime {
     EventTime::parse("2013-06-20T00:00:00Z").unwrap()
@@ -131,6 +135,7 @@ impl Case {
             since: start(),
             is_guarded: false,
             errors: 0,
+            failing_since: None,
             analysis: None,
         });
         case.target = serving(&["1", "2"], traffic(&[("1", 90), ("2", 10)], 4, None));
@@ -159,6 +164,12 @@ impl Case {
         case
     }
 
+    /// Nothing has answered so often, for as long as patience lasts.
+    pub fn fail(&mut self, times: u32) {
+        let since = WallTime::from_micros(HOUR - micros(self.retrain.rollout.patience));
+        (self.rollout().errors, self.rollout().failing_since) = (times, Some(since));
+    }
+
     pub fn rollout(&mut self) -> &mut Rollout {
         self.retraining.rollout.as_mut().unwrap()
     }
@@ -168,6 +179,7 @@ impl Case {
             retrain: &self.retrain,
             retraining: &self.retraining,
             now: self.now,
+            wall: WallTime::from_micros(HOUR),
             fault: self.fault.clone(),
             run: self.run.clone(),
             target: self.target.clone(),

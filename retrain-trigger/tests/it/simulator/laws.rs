@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use contract::WallTime;
 use contract::model::ApprovalStage;
 use detectors::canary::Phase;
-use retrain_trigger::plan::CONSECUTIVE_ERROR_LIMIT;
 use retrain_trigger::registry::{CHALLENGER, CHAMPION, Validation};
-use retrain_trigger::retraining::{Kind, Retraining, State};
+use retrain_trigger::retraining::{CONSECUTIVE_ERROR_LIMIT, Kind, Retraining, State};
 use store::{RetrainingRow, VersionRow};
 
 use super::Defect;
@@ -175,6 +174,9 @@ fn moved(shared: &Shared, inner: &mut Inner, name: &str, from: Option<State>, af
     if !is_allowed {
         inner.break_law(format!("{name} went from {} to {}", from.map_or("nothing", State::name), to.name()));
     }
+    if to == State::Promoted && inner.unwanted.contains(&after.id) {
+        inner.break_law(format!("{name} is promoted after a person's cancel or rollback was accepted"));
+    }
     if from == Some(State::Failed) && after.overridden.is_none() {
         inner.break_law(format!("{name} came back without anybody's word"));
     }
@@ -196,7 +198,12 @@ fn moved(shared: &Shared, inner: &mut Inner, name: &str, from: Option<State>, af
             inner.break_law(format!("{name} ended without a reason"));
         }
     }
-    let starts = inner.trainers.get(&after.id).map_or(0, |trainer| trainer.starts);
+    let is_left = inner.trainers.get(&after.id).is_some_and(|trainer| trainer.is_going() && !trainer.was_told);
+    if to.is_over() && is_left {
+        inner.break_law(format!("{name} is over, and its trainer runs on"));
+    }
+    let starts =
+        inner.trainers.get(&after.id).map_or(0, |trainer| trainer.starts - trainer.unconfirmed.min(trainer.starts));
     let most = shared.contract.retrain.as_ref().unwrap().executor.as_ref().map_or(0, |executor| executor.attempts);
     if starts > after.attempts || after.attempts > most {
         inner.break_law(format!("{name}: the trainer was started {starts} times, recorded are {}", after.attempts));

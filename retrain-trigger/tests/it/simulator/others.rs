@@ -209,6 +209,15 @@ pub async fn submit(shared: &Shared, command: Command, retraining: Option<String
         Err(CommandError::Refused(_)) => inner.say(format!("anna: {command:?} is refused")),
         Err(CommandError::Failed(error)) => inner.break_law(format!("{command:?}: {error}")),
     }
+    // Who lets a candidate past the gate wants it after all.
+    if let (Command::Override, Ok(accepted)) = (&command, &answer) {
+        inner.unwanted.retain(|id| Some(id) != accepted.retraining.as_ref());
+    }
+    if let (Command::Cancel | Command::Rollback, Ok(accepted)) = (&command, &answer)
+        && accepted.state != State::RollingBack.name()
+    {
+        inner.unwanted.extend(accepted.retraining.clone());
+    }
     if let (Command::Register { champion: true, .. }, Ok(_)) = (&command, &answer) {
         // She will set the app right when nothing is under way.
         inner.is_disturbed = true;
@@ -242,11 +251,14 @@ async fn meddle(shared: &Shared) {
     let _ = inner.target.take(&Call::SetTraffic(traffic));
 }
 
-/// Someone loads other bytes under a registered version's name, which the target refuses where it serves. Not within a tick:
-/// the target can't tell between the executor's look and its call.
+/// Someone loads other bytes under a registered version's name, which the target refuses where it serves. Not within a tick, nor
+/// while a call is on its way: the target can't tell between the executor's look and its call.
 async fn forge(shared: &Shared) {
     let versions = shared.store.versions(shared.model()).await.unwrap();
     let inner = &mut *shared.lock();
+    if inner.is_awaited() {
+        return;
+    }
     let Some(version) = versions.iter().choose(&mut inner.rng).map(|row| row.version.clone()) else { return };
     inner.say(format!("someone else loads other bytes as {version}"));
     let other = Registered { version, sha256: "other".to_owned(), uri: String::new() };

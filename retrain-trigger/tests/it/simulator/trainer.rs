@@ -11,6 +11,10 @@ pub struct Trainer {
     going: Option<(u32, Run)>,
     ended: Option<Run>,
     pub starts: u32,
+    /// Starts that nobody knows of: the answer was lost.
+    pub unconfirmed: u32,
+    /// Someone has tried to stop it since it started.
+    pub was_told: bool,
 }
 
 impl Trainer {
@@ -32,6 +36,7 @@ impl Trainer {
         let is_mishap = rng.random_bool(mishap);
         let ending = if is_mishap { endings[rng.random_range(0..endings.len())].clone() } else { Run::Done };
         self.starts += 1;
+        self.was_told = false;
         self.ended = None;
         self.going = Some((rng.random_range(0..4), ending));
     }

@@ -1,6 +1,6 @@
 //! The simulated world: every call may fail, hang, happen twice or be the last thing that the process does.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -47,6 +47,8 @@ pub struct Inner {
     worths: BTreeMap<String, Worth>,
     looks: BTreeMap<(String, u32), u32>,
     /// The newest word of the events, by retraining.
+    /// Retrainings that a person has cancelled or rolled back.
+    pub unwanted: BTreeSet<String>,
     pub said: BTreeMap<String, Analysis>,
     /// Calls that will arrive, and in how many deliveries.
     late: Vec<(u32, Call)>,
@@ -74,6 +76,7 @@ impl Inner {
             trainers: BTreeMap::new(),
             worths: BTreeMap::new(),
             looks: BTreeMap::new(),
+            unwanted: BTreeSet::new(),
             said: BTreeMap::new(),
             late: Vec::new(),
             now: EventTime::parse("2026-01-01T00:00:00Z").unwrap(),
@@ -115,6 +118,11 @@ impl Inner {
         let most = if self.rng.random_bool(0.7) { 6 } else { 60 };
         let left = self.rng.random_range(1..most);
         self.late.push((left, call.clone()));
+    }
+
+    /// Some calls are on their way still.
+    pub fn is_awaited(&self) -> bool {
+        !self.late.is_empty()
     }
 
     /// All that is on its way arrives.
@@ -238,14 +246,19 @@ impl World for Hand {
     async fn train(&self, retraining: &Retraining, attempt: u32) -> Outcome<()> {
         others::act(&self.0).await;
         laws::effect(&self.0, "train", &retraining.id).await;
-        self.0
+        let outcome = self
+            .0
             .effect(None, |inner| {
                 inner.say(format!("  the trainer starts, attempt {attempt}"));
                 let mishap = inner.odds.mishap.min(0.2);
                 inner.trainers.entry(retraining.id.clone()).or_default().start(&mut inner.rng, mishap);
                 Ok(())
             })
-            .await
+            .await;
+        if outcome.is_err() {
+            self.0.lock().trainers.entry(retraining.id.clone()).or_default().unconfirmed += 1;
+        }
+        outcome
     }
 
     async fn run(&self, retraining: &Retraining) -> Outcome<Run> {
@@ -256,6 +269,7 @@ impl World for Hand {
     async fn stop_training(&self, retraining: &Retraining) -> Outcome<()> {
         others::act(&self.0).await;
         laws::effect(&self.0, "stop_training", &retraining.id).await;
+        self.0.lock().trainers.entry(retraining.id.clone()).or_default().was_told = true;
         self.0
             .effect(None, |inner| {
                 inner.trainers.entry(retraining.id.clone()).or_default().stop();

@@ -42,6 +42,10 @@ fn caught_at(work: &Workplace, output: &str, epochs: usize) -> Child {
     child
 }
 
+fn signal(name: &str, child: &Child) {
+    assert!(Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap().success());
+}
+
 #[test]
 fn a_run_says_how_far_it_is_and_ends_with_its_figures() {
     let work = Workplace::new(json!({"epochs": 1}));
@@ -90,7 +94,7 @@ fn errors_have_a_code_and_a_line() {
 fn t1_sigterm_leaves_a_checkpoint_and_a_new_run_goes_on() {
     let work = long();
     let child = caught_at(&work, "out", 5);
-    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    signal("TERM", &child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(143));
     assert!(!work.path("out/model.json").exists());
@@ -121,6 +125,8 @@ fn finish_and_compare(work: &Workplace) {
 fn a_second_trainer_leaves_the_folder_to_the_first() {
     let work = long();
     let mut child = caught_at(&work, "out", 1);
+    // It must not be done before the second one has come up.
+    signal("STOP", &child);
     let output = run(&work, "out").output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert!(lines(&output)[0]["message"].as_str().unwrap().contains("another trainer works in"));
