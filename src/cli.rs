@@ -112,6 +112,9 @@ pub enum Command {
     Rollback {
         #[arg(long)]
         model: String,
+        /// What is to go out of service; refused where it doesn't serve any more
+        #[arg(long)]
+        version: Option<String>,
         #[command(flatten)]
         order: Order,
     },

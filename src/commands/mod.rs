@@ -40,7 +40,7 @@ pub async fn execute(command: Command) -> Outcome {
         Command::Override(arguments) => orders::of_retraining("override", &arguments).await,
         Command::Cancel(arguments) => orders::of_retraining("cancel", &arguments).await,
         Command::Promote { model, version, order } => orders::promote(&model, version, &order).await,
-        Command::Rollback { model, order } => orders::roll_back(&model, &order).await,
+        Command::Rollback { model, version, order } => orders::roll_back(&model, version.as_deref(), &order).await,
         Command::Register { folder, model, version, champion, order } => {
             orders::register(&folder, &model, &version, champion, &order).await
         }

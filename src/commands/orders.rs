@@ -34,8 +34,12 @@ pub async fn promote(model: &str, version: Option<String>, order: &Order) -> Out
     send(&["models", model, "promote"], &body, order).await
 }
 
-pub async fn roll_back(model: &str, order: &Order) -> Outcome {
-    send(&["models", model, "rollback"], &json!({ "reason": order.reason }), order).await
+pub async fn roll_back(model: &str, version: Option<&str>, order: &Order) -> Outcome {
+    let mut body = json!({ "reason": order.reason });
+    if let Some(version) = version {
+        set(&mut body, "version", version.into());
+    }
+    send(&["models", model, "rollback"], &body, order).await
 }
 
 pub async fn register(folder: &Path, model: &str, version: &str, champion: bool, order: &Order) -> Outcome {

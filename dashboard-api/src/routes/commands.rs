@@ -48,9 +48,10 @@ pub(crate) struct Retrain {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Promote {
+pub(crate) struct OfVersion {
     reason: Reason,
-    /// A registered version; without one, the candidate that is being rolled out.
+    /// Of a promotion: a registered version; without one, the candidate that is being rolled out. Of a rollback: what is to go out
+    /// of service; without one, what serves.
     version: Option<Name>,
 }
 
@@ -89,7 +90,7 @@ pub(crate) async fn promote(
 ) -> Answer {
     let mut order = Order::new(state, caller, "promote").of_model(model);
     let answer = async {
-        let Promote { reason, version } = order.body(Role::Operator, request).await?;
+        let OfVersion { reason, version } = order.body(Role::Operator, request).await?;
         let version = version.map(|version| version.0);
         order.subject = version.as_ref().map(|version| format!("version {version}")).unwrap_or_default();
         submit(&mut order, None, Command::Promote { version }, reason).await
@@ -106,8 +107,10 @@ pub(crate) async fn roll_back(
 ) -> Answer {
     let mut order = Order::new(state, caller, "rollback").of_model(model);
     let answer = async {
-        let Reasoned { reason } = order.body(Role::Operator, request).await?;
-        submit(&mut order, None, Command::Rollback, reason).await
+        let OfVersion { reason, version } = order.body(Role::Operator, request).await?;
+        let version = version.map(|version| version.0);
+        order.subject = version.as_ref().map(|version| format!("version {version}")).unwrap_or_default();
+        submit(&mut order, None, Command::Rollback { version }, reason).await
     };
     let answer = answer.await;
     order.ended(answer).await

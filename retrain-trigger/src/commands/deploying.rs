@@ -52,9 +52,17 @@ impl Taking<'_> {
         Ok(retraining)
     }
 
-    pub(super) async fn roll_back(&mut self) -> Result<Accepted, CommandError> {
+    /// `version`: what is to go out of service. Whoever names it doesn't take another one out, because the first has gone by itself.
+    pub(super) async fn roll_back(&mut self, version: Option<&str>) -> Result<Accepted, CommandError> {
+        let serves_not = |version: &str| {
+            Refusal::NotNow(format!("version {version} doesn't serve, so there is nothing to go back from"))
+        };
         if let Some(retraining) = self.active().await? {
             if matches!(retraining.state, State::Canary | State::Baking) {
+                let candidate = retraining.candidate.as_ref().map(|candidate| candidate.version.as_str());
+                if let Some(version) = version.filter(|version| candidate != Some(*version)) {
+                    return Err(serves_not(version).into());
+                }
                 return self.pass_on(&retraining, "it is being rolled back").await;
             }
             let (id, state) = (&retraining.id, retraining.state.name());
@@ -72,6 +80,9 @@ impl Taking<'_> {
         let (Some(champion), Some(previous)) = (aliases.get(CHAMPION), aliases.get(PREVIOUS)) else {
             return Err(Refusal::NotNow("there is no previous version to go back to".to_owned()).into());
         };
+        if let Some(version) = version.filter(|version| version != champion) {
+            return Err(serves_not(version).into());
+        }
         let row = self.transaction.version(&self.contract.model, champion).await?;
         let sha256 = row.map(|row| row.sha256).unwrap_or_default();
         let mut retraining = self.operation(Kind::Return, State::RollingBack).await?;

@@ -98,7 +98,9 @@ async fn audit(
         model: asked.model.clone(),
         subject: match &asked.command {
             Command::Register { version, path, .. } => format!("version {version} from {}", path.display()),
-            Command::Promote { version: Some(version) } => format!("version {version}"),
+            Command::Promote { version: Some(version) } | Command::Rollback { version: Some(version) } => {
+                format!("version {version}")
+            }
             _ => asked.retraining.clone().unwrap_or_default(),
         },
         reason: asked.reason.clone(),

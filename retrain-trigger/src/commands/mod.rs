@@ -37,7 +37,10 @@ pub enum Command {
     Promote {
         version: Option<String>,
     },
-    Rollback,
+    Rollback {
+        /// What is to go out of service; where that doesn't serve any more, nothing is done.
+        version: Option<String>,
+    },
     /// Puts a version that was made elsewhere into the registry.
     Register {
         /// A folder on the service's disk.
@@ -56,7 +59,7 @@ impl Command {
             Self::Override => "override",
             Self::Cancel => "cancel",
             Self::Promote { .. } => "promote",
-            Self::Rollback => "rollback",
+            Self::Rollback { .. } => "rollback",
             Self::Register { .. } => "register",
         }
     }

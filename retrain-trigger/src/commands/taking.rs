@@ -33,7 +33,7 @@ impl Taking<'_> {
             Command::Cancel => self.cancel().await,
             Command::Promote { version: None } => self.promote().await,
             Command::Promote { version: Some(version) } => self.deploy(&version.clone()).await,
-            Command::Rollback => self.roll_back().await,
+            Command::Rollback { version } => self.roll_back(version.as_deref()).await,
             Command::Register { version, champion, .. } => {
                 let Some(imported) = imported else { return Err(Refusal::Wrong("nothing to register".into()).into()) };
                 self.register(&version.clone(), *champion, imported).await

@@ -302,7 +302,7 @@ async fn t2_promote_another_version_in_every_state() {
 
 #[tokio::test]
 async fn t4_rollback_in_every_state() {
-    insta::assert_snapshot!(in_every_state(Command::Rollback, None).await, @r"
+    insta::assert_snapshot!(in_every_state(Command::Rollback { version: None }, None).await, @r"
     requested, data_pinned, training, evaluating, registered
       -> not now: retraining r is STATE: it has no traffic; cancel it first
     canary, baking
@@ -418,7 +418,7 @@ async fn e2_every_command_is_in_the_audit_log_refused_ones_too() {
     let mut asked = Asked {
         model: "nobody's".to_owned(),
         retraining: None,
-        command: Command::Rollback,
+        command: Command::Rollback { version: None },
         by: "ben".to_owned(),
         role: "operator".to_owned(),
         reason: String::new(),
@@ -621,19 +621,29 @@ async fn t1_the_name_that_a_candidate_is_going_to_have_is_taken() {
 #[tokio::test]
 async fn t4_a_rollback_without_a_rollout_leads_to_the_previous_version() {
     let office = Office::open().await;
-    assert_eq!(office.ask(Command::Rollback, None).await, "rolling_back: going back to version 0");
+    assert_eq!(office.ask(Command::Rollback { version: None }, None).await, "rolling_back: going back to version 0");
     let row = office.store.active_retraining("m").await.unwrap().unwrap();
     let back = Retraining::from_row(&row).unwrap();
     assert_eq!((back.kind, back.state), (Kind::Return, State::RollingBack));
     assert_eq!((back.candidate.unwrap().version.as_str(), back.stable.as_deref()), ("1", Some("0")));
     assert_eq!(back.outcome.as_deref(), Some("anna went back to version 0: she knows why"));
 
+    let named = Office::open().await;
+    let rollback = |version: &str| Command::Rollback { version: Some(version.to_owned()) };
+    let words = "not now: version 2 doesn't serve, so there is nothing to go back from";
+    assert_eq!(named.ask(rollback("2"), None).await, words);
+    assert_eq!(named.ask(rollback("1"), None).await, "rolling_back: going back to version 0");
+    let canary = Office::with(State::Canary).await;
+    let words = "not now: version 1 doesn't serve, so there is nothing to go back from";
+    assert_eq!(canary.ask(rollback("1"), None).await, words);
+    assert_eq!(canary.ask(rollback("2"), None).await, "canary: it is being rolled back");
+
     let alone = Office::open().await;
     let mut transaction = alone.store.begin().await.unwrap();
     transaction.set_alias("m", PREVIOUS, None, start(), now()).await.unwrap();
     transaction.commit().await.unwrap();
     let words = "not now: there is no previous version to go back to";
-    assert_eq!(alone.ask(Command::Rollback, None).await, words);
+    assert_eq!(alone.ask(Command::Rollback { version: None }, None).await, words);
 }
 
 #[tokio::test]
@@ -660,15 +670,18 @@ async fn what_the_contract_leaves_out_cannot_be_asked_for() {
     let words = "wrong: the contract has no `retrain.executor`, so nothing here could train";
     assert_eq!(bare.ask(retrain(), None).await, words);
     let words = "wrong: the contract has no `retrain.target`: whoever serves the model has to roll back";
-    assert_eq!(bare.ask(Command::Rollback, None).await, words);
+    assert_eq!(bare.ask(Command::Rollback { version: None }, None).await, words);
     assert_eq!(bare.rows().await.len(), 0, "a wrong command leaves no retraining");
     let mut contract = contract();
     contract.retrain = None;
     let none = Office::of(contract).await;
     none.insert(&retraining("r", State::Failed)).await;
-    for (command, retraining) in
-        [(retrain(), None), (Command::Override, Some("r")), (promote(Some("0")), None), (Command::Rollback, None)]
-    {
+    for (command, retraining) in [
+        (retrain(), None),
+        (Command::Override, Some("r")),
+        (promote(Some("0")), None),
+        (Command::Rollback { version: None }, None),
+    ] {
         assert_eq!(none.ask(command, retraining).await, "wrong: the contract has no `retrain` section");
     }
     assert_eq!(none.ask(Command::Cancel, Some("s")).await, "unknown: there is no retraining `s`");

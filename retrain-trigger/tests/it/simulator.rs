@@ -231,7 +231,7 @@ async fn say_a_word(shared: &Shared, ticked: &Ticked) {
     let choice = shared.lock().rng.random_range(0..4);
     let (command, id) = match choice {
         0 => (Command::Cancel, id),
-        1 if ticked.retraining.rollout.is_some() => (Command::Rollback, None),
+        1 if ticked.retraining.rollout.is_some() => (Command::Rollback { version: None }, None),
         _ if may_approve => (Command::Approve, id),
         _ => (Command::Promote { version: None }, None),
     };

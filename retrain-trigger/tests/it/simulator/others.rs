@@ -182,7 +182,7 @@ async fn person(shared: &Shared) {
             3..5 => (Command::Cancel, named),
             5..7 => (Command::Promote { version: None }, None),
             7 if asks => (Command::Promote { version }, None),
-            8..11 if asks => (Command::Rollback, None),
+            8..11 if asks => (Command::Rollback { version: None }, None),
             11..13 if failed.is_some() => (Command::Override, failed),
             13 => (Command::Register { path, version: name, champion: rng.random_bool(0.3) }, None),
             _ if asks && (is_free || rng.random_bool(0.2)) => (Command::Retrain { parameters: Map::new() }, None),
@@ -213,7 +213,7 @@ pub async fn submit(shared: &Shared, command: Command, retraining: Option<String
     if let (Command::Override, Ok(accepted)) = (&command, &answer) {
         inner.unwanted.retain(|id| Some(id) != accepted.retraining.as_ref());
     }
-    if let (Command::Cancel | Command::Rollback, Ok(accepted)) = (&command, &answer)
+    if let (Command::Cancel | Command::Rollback { .. }, Ok(accepted)) = (&command, &answer)
         && accepted.state != State::RollingBack.name()
     {
         inner.unwanted.extend(accepted.retraining.clone());
