@@ -8,6 +8,7 @@
 //! - [`finding`]: statistics after judgement.
 //! - [`artifact`]: the digest of a trained model's files.
 //! - [`metrics`]: the names of every exported metric.
+//! - [`is_this_machine`]: hosts that only this machine itself is asked by.
 //! - [`printable()`]: text of the data for a terminal.
 //!
 //! This crate depends on no other crate of the workspace.
@@ -16,6 +17,7 @@ pub mod artifact;
 pub mod configuration;
 pub mod diagnostic;
 pub mod finding;
+mod host;
 pub mod keys;
 pub mod lower;
 pub mod metrics;
@@ -28,6 +30,7 @@ pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Place};
 pub use finding::{Fault, Finding, Severity, Subject};
+pub use host::is_this_machine;
 pub use model::Contract;
 pub use printable::printable;
 pub use time::{EventTime, WallTime};

@@ -1,6 +1,5 @@
 //! What protects the service from its callers, and a browser from what it shows.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use contract::is_this_machine;
 use tokio::sync::Semaphore;
 
 use crate::problem::Problem;
@@ -94,8 +94,5 @@ pub(crate) async fn own_name(State(state): State<Arc<ApiState>>, request: Reques
 fn is_for_this_machine(request: &Request) -> bool {
     let named = request.headers().get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
     // A target with a host of its own stands above the header.
-    request.uri().authority().or(named.as_ref()).is_some_and(|authority| {
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    })
+    request.uri().authority().or(named.as_ref()).is_some_and(|authority| is_this_machine(authority.host()))
 }

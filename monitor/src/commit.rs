@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use contract::configuration::Route;
 use contract::{Contract, EventTime, Finding, WallTime, Window};
-use retrain_trigger::commands::supersede;
-use retrain_trigger::plan;
+use retrain_trigger::commands::{self, supersede};
 use retrain_trigger::policy::LOOKS_BACK;
 use retrain_trigger::retraining::{AskedBy, Retraining, State};
 use retrain_trigger::{Decision, Observed, Request, Standing, decide, standing};
@@ -227,7 +226,7 @@ async fn gives_way(transaction: &mut Transaction, contract: &Contract) -> Result
     let row = transaction.active_retraining(&contract.model).await?;
     let (Some(retrain), Some(row)) = (&contract.retrain, row) else { return Ok(false) };
     // One that can't be read stands in the way of the next, and must not stand in the way of monitoring.
-    Ok(Retraining::from_row(&row).is_ok_and(|retraining| plan::gives_way(retrain, &retraining)))
+    Ok(Retraining::from_row(&row).is_ok_and(|retraining| commands::gives_way(retrain, &retraining)))
 }
 
 fn retraining_words(

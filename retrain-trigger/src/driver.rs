@@ -1,9 +1,10 @@
 //! The loop that lets each model's executor take its steps, for as long as the service runs.
 
-use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -42,37 +43,34 @@ pub async fn run<W: World + 'static>(
     observer: Observer,
     stop: CancellationToken,
 ) {
-    let executors: Vec<_> = executors.into_iter().map(Arc::new).collect();
     let mut tasks = JoinSet::new();
-    let mut models = BTreeMap::new();
-    let begin = |tasks: &mut JoinSet<()>, executor: &Arc<Executor<W>>| {
-        let (executor, observer, stop) = (Arc::clone(executor), Arc::clone(&observer), stop.clone());
-        let mut ear = bell.0.subscribe();
-        tasks.spawn(async move { drive(&executor, &mut ear, &observer, &stop).await }).id()
-    };
-    for (number, executor) in executors.iter().enumerate() {
-        models.insert(begin(&mut tasks, executor), number);
+    for executor in executors {
+        let (executor, bell, observer, stop) = (Arc::new(executor), bell.clone(), Arc::clone(&observer), stop.clone());
+        tasks.spawn(async move {
+            let work = || drive(Arc::clone(&executor), bell.0.subscribe(), Arc::clone(&observer), stop.clone());
+            begin_again(&stop, LONGEST_BACKOFF, work).await;
+        });
     }
-    while let Some(ended) = tasks.join_next_with_id().await {
-        let Err(error) = ended else { continue };
-        tracing::error!(%error, "the driver of a model's retrainings ended, and begins again");
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(LONGEST_BACKOFF) => {}
-        }
-        if let Some(executor) = models.remove(&error.id()).and_then(|number| Some((number, executors.get(number)?))) {
-            models.insert(begin(&mut tasks, executor.1), executor.0);
-        }
-    }
-    // Where no model is retrained there is nothing to drive.
     stop.cancelled().await;
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Does something until it ends. After a defect, which the panic has told of, it begins again.
+async fn begin_again<F: Future<Output = ()>>(stop: &CancellationToken, after: Duration, mut work: impl FnMut() -> F) {
+    while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
+        tracing::error!("the driver of a model's retrainings broke off, and begins again");
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(after) => {}
+        }
+    }
 }
 
 async fn drive<W: World>(
-    executor: &Executor<W>,
-    ear: &mut watch::Receiver<()>,
-    observer: &Observer,
-    stop: &CancellationToken,
+    executor: Arc<Executor<W>>,
+    mut ear: watch::Receiver<()>,
+    observer: Observer,
+    stop: CancellationToken,
 ) {
     let mut backoff = Backoff::default();
     let mut rut = Rut::default();
@@ -162,6 +160,37 @@ mod tests {
 
     use super::*;
     use crate::retraining::{AskedBy, Retraining, State};
+
+    #[tokio::test]
+    async fn t4_every_driver_hears_the_bell_also_one_that_is_at_work() {
+        let bell = Bell::default();
+        let mut ears = [bell.0.subscribe(), bell.0.subscribe()];
+        // Nobody listens at that moment.
+        bell.ring();
+        for ear in &mut ears {
+            ear.changed().await.unwrap();
+            assert!(!ear.has_changed().unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn t1_a_driver_that_breaks_off_begins_again_until_the_service_stops() {
+        let (stop, mut times) = (CancellationToken::new(), 0);
+        let work = || {
+            times += 1;
+            std::future::ready(times).map(|times| assert!(times > 2, "a defect"))
+        };
+        begin_again(&stop, Duration::ZERO, work).await;
+        assert_eq!(times, 3);
+        stop.cancel();
+        let mut again = 0;
+        let work = || {
+            again += 1;
+            std::future::ready(()).map(|()| panic!("a defect"))
+        };
+        begin_again(&stop, LONGEST_BACKOFF, work).await;
+        assert_eq!(again, 1);
+    }
 
     #[test]
     fn e3_a_step_that_moves_nothing_is_not_repeated_without_a_pause() {

@@ -491,17 +491,3 @@ fn rolling_back(situation: &Situation<'_>) -> Step {
         _ => finish(end, why),
     }
 }
-
-/// Whether a retraining that is under way merely waits for a person, so that a new request takes its place.
-pub fn gives_way(retrain: &Retrain, retraining: &Retraining) -> bool {
-    let waits_for = |stage| retrain.policy.approval.contains(&stage) && !retraining.approvals.contains_key(&stage);
-    match retraining.state {
-        State::Requested => retrain.executor.is_none() || waits_for(ApprovalStage::Training),
-        // Whom a person lets past or promotes doesn't wait.
-        State::Registered if retraining.forced.is_some() => false,
-        State::Registered => {
-            retrain.target.is_none() || (waits_for(ApprovalStage::Rollout) && retraining.overridden.is_none())
-        }
-        _ => false,
-    }
-}

@@ -85,6 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn t1_a_candidate_takes_no_name_that_anything_has() {
+        assert_eq!(next_version([]), "1");
+        assert_eq!(next_version(["2", "blue", "12", "7.5"]), "13");
+        assert_eq!(next_version([u64::MAX.to_string().as_str()]), u64::MAX.to_string());
+    }
+
+    #[test]
     fn names_of_versions_are_safe_in_paths_and_urls() {
         for name in ["1", "2026-11-24", "v1.2_rc-3"] {
             assert!(is_version_name(name), "{name}");

@@ -1,4 +1,4 @@
-//! The audit log: every command and who gave it, refused ones too. What somebody with a token did is kept for ever.
+//! The audit log: every command and who gave it, refused ones too. It only grows.
 
 use contract::WallTime;
 use sqlx::sqlite::{SqliteExecutor, SqliteRow};
@@ -8,17 +8,14 @@ use crate::column::{limit, wall_time};
 use crate::error::{Doing, Result};
 use crate::store::{Transaction, reads};
 
-/// Entries of requests without a token: anybody can cause them, so the oldest of them go.
-pub const MAX_ANONYMOUS: u32 = 10_000;
-
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRow {
     pub id: String,
     pub at: WallTime,
-    /// The name of the token; empty for a request without one.
+    /// The name of the token: requests without one leave no line.
     pub who: String,
-    /// `viewer`, `operator`, `admin`, or empty.
+    /// `viewer`, `operator`, `admin`, or empty for a command that came too late.
     pub role: String,
     pub command: String,
     /// Empty for what is about no model.
@@ -81,16 +78,6 @@ impl Transaction {
         .execute(&mut *self.inner)
         .await
         .doing("write the audit log")?;
-        if row.who.is_empty() {
-            sqlx::query(
-                "DELETE FROM audit WHERE who = '' AND id NOT IN
-                 (SELECT id FROM audit WHERE who = '' ORDER BY recorded DESC, id DESC LIMIT $1)",
-            )
-            .bind(i64::from(MAX_ANONYMOUS))
-            .execute(&mut *self.inner)
-            .await
-            .doing("forget old entries of the audit log")?;
-        }
         Ok(())
     }
 }

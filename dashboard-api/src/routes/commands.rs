@@ -88,15 +88,8 @@ pub(crate) async fn promote(
     Segment(model): Segment,
     request: Request,
 ) -> Answer {
-    let mut order = Order::new(state, caller, "promote").of_model(model);
-    let answer = async {
-        let OfVersion { reason, version } = order.body(Role::Operator, request).await?;
-        let version = version.map(|version| version.0);
-        order.subject = version.as_ref().map(|version| format!("version {version}")).unwrap_or_default();
-        submit(&mut order, None, Command::Promote { version }, reason).await
-    };
-    let answer = answer.await;
-    order.ended(answer).await
+    let order = Order::new(state, caller, "promote").of_model(model);
+    of_version(order, request, |version| Command::Promote { version }).await
 }
 
 pub(crate) async fn roll_back(
@@ -105,15 +98,8 @@ pub(crate) async fn roll_back(
     Segment(model): Segment,
     request: Request,
 ) -> Answer {
-    let mut order = Order::new(state, caller, "rollback").of_model(model);
-    let answer = async {
-        let OfVersion { reason, version } = order.body(Role::Operator, request).await?;
-        let version = version.map(|version| version.0);
-        order.subject = version.as_ref().map(|version| format!("version {version}")).unwrap_or_default();
-        submit(&mut order, None, Command::Rollback { version }, reason).await
-    };
-    let answer = answer.await;
-    order.ended(answer).await
+    let order = Order::new(state, caller, "rollback").of_model(model);
+    of_version(order, request, |version| Command::Rollback { version }).await
 }
 
 pub(crate) async fn register(
@@ -209,4 +195,16 @@ impl From<CommandError> for Problem {
             }
         }
     }
+}
+
+/// A command that may name a version.
+async fn of_version(mut order: Order, request: Request, command: fn(Option<String>) -> Command) -> Answer {
+    let answer = async {
+        let OfVersion { reason, version } = order.body(Role::Operator, request).await?;
+        let version = version.map(|version| version.0);
+        order.subject = version.as_ref().map(|version| format!("version {version}")).unwrap_or_default();
+        submit(&mut order, None, command(version), reason).await
+    };
+    let answer = answer.await;
+    order.ended(answer).await
 }

@@ -103,3 +103,27 @@ async fn t3_a_baseline_that_cannot_be_read_stops_nobody() {
     play(&store, &contract, &publications(&contract, &[DECAYED, FINE])).await;
     assert_eq!(bad_days(&store).await, [0; 0]);
 }
+
+#[tokio::test]
+async fn t3_the_champion_is_judged_by_its_training_data_however_many_versions_came_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let baseline = folder.path().join("baseline.csv");
+    write_baseline(&baseline);
+    let contract = contract("6h");
+    let store = Store::in_memory().await.unwrap();
+    register(&store, &baseline).await;
+    let champion = store.version(MODEL, "1").await.unwrap().unwrap();
+    let mut transaction = store.begin().await.unwrap();
+    for number in 2..60 {
+        let newer = VersionRow {
+            version: number.to_string(),
+            registered: WallTime::from_micros(number),
+            baseline: "/nowhere/baseline.parquet".to_owned(),
+            ..champion.clone()
+        };
+        assert!(transaction.insert_version(&newer).await.unwrap());
+    }
+    transaction.commit().await.unwrap();
+    play(&store, &contract, &publications(&contract, &[DECAYED, FINE, DECAYED])).await;
+    assert_eq!(bad_days(&store).await, [0, 2]);
+}

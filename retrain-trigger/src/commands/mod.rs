@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::world::Imported;
 
 pub use desk::Desk;
-pub use waiting::{TOO_LATE, apply, late, stage_to_approve, supersede};
+pub use waiting::{TOO_LATE, apply, gives_way, late, stage_to_approve, supersede};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {

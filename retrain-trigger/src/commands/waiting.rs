@@ -6,7 +6,6 @@ use store::{AuditRow, CommandRow, Transaction};
 
 use super::desk::unique;
 use crate::error::Error;
-use crate::plan::gives_way;
 use crate::registry::CHALLENGER;
 use crate::retraining::{Approval, Retraining, State, Wish};
 
@@ -19,6 +18,17 @@ pub fn stage_to_approve(retrain: &Retrain, retraining: &Retraining) -> Option<Ap
     };
     let is_open = retrain.policy.approval.contains(&stage) && !retraining.approvals.contains_key(&stage);
     is_open.then_some(stage)
+}
+
+/// Whether a retraining that is under way merely waits for a person, so that a new request takes its place.
+pub fn gives_way(retrain: &Retrain, retraining: &Retraining) -> bool {
+    let is_for_others = match retraining.state {
+        State::Requested => retrain.executor.is_none(),
+        State::Registered => retrain.target.is_none(),
+        _ => return false,
+    };
+    // Whom a person promotes doesn't wait.
+    retraining.forced.is_none() && (is_for_others || stage_to_approve(retrain, retraining).is_some())
 }
 
 /// Ends the model's retraining that merely waits for a person, if there is one. Whether there was.

@@ -14,7 +14,7 @@ use retrain_trigger::commands::{
 };
 use retrain_trigger::driver::Bell;
 use retrain_trigger::registry::{CHALLENGER, CHAMPION, PREVIOUS};
-use retrain_trigger::retraining::{Approval, AskedBy, Candidate, Kind, Retraining, Rollout, State, Wish};
+use retrain_trigger::retraining::{Approval, AskedBy, Candidate, Kind, Retraining, State, Wish};
 use retrain_trigger::world::Imported;
 use serde_json::{Map, json};
 use store::{CommandRow, Inserted, MAX_PENDING_COMMANDS, RetrainingRow, Store, VersionRow};
@@ -168,25 +168,12 @@ fn retraining(id: &str, state: State) -> Retraining {
         retraining.stable = Some("1".to_owned());
     }
     if state.is_rollout() || matches!(state, State::Promoted | State::RolledBack) {
-        retraining.rollout = Some(rollout());
+        retraining.rollout = Some(subject::rollout(start()));
     }
     if state.is_over() {
         retraining.outcome = Some("as it came".to_owned());
     }
     retraining
-}
-
-fn rollout() -> Rollout {
-    Rollout {
-        step: 0,
-        weight: 10,
-        generation: 4,
-        since: start(),
-        is_guarded: false,
-        errors: 0,
-        failing_since: None,
-        analysis: None,
-    }
 }
 
 fn retrain() -> Command {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use contract::WallTime;
 use contract::model::ApprovalStage;
 use detectors::canary::Phase;
-use retrain_trigger::plan::gives_way;
+use retrain_trigger::commands::gives_way;
 use retrain_trigger::retraining::{Kind, Progress, State, Wish};
 use retrain_trigger::world::{Run, Traffic};
 

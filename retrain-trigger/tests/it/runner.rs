@@ -2,17 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use contract::WallTime;
 use contract::model::{DataFormat, Privacy};
 use retrain_trigger::effects::Effects;
-use retrain_trigger::retraining::Retraining;
+use retrain_trigger::execute::{Teller, abandon};
+use retrain_trigger::retraining::{Retraining, State};
 use retrain_trigger::runner;
 use retrain_trigger::world::{Run, Trouble, World};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::scene::{Scene, retraining};
+use crate::scene::{MODEL, Scene, retraining};
 
 /// What the scene's `bellwether run-training FOLDER` executes: this test alone, in a process of its own.
 #[tokio::test]
@@ -242,6 +245,32 @@ while :; do sleep 0.05; done
     assert!(training.folder().join("output/checkpoint").exists(), "it had time for a checkpoint");
     training.start(2).await;
     assert_eq!(training.ended().await, Run::Done);
+}
+
+#[tokio::test]
+async fn t1_what_is_under_way_ends_where_the_contract_asks_for_no_retraining_any_more() {
+    let mut training = Training::of("touch \"$output/../ready\"; while :; do sleep 0.05; done").await;
+    training.start(1).await;
+    training.wait_for("ready").await;
+    training.retraining.state = State::Training;
+    let store = &training.scene.store;
+    let mut transaction = store.begin().await.unwrap();
+    transaction.insert_retraining(&training.retraining.to_row(WallTime::from_micros(0))).await.unwrap();
+    transaction.commit().await.unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let tell: Teller = Arc::new(move |retraining, _| {
+        heard.lock().unwrap().push(retraining.outcome.clone().unwrap());
+        Vec::new()
+    });
+    for _ in 0..2 {
+        abandon(store, MODEL, &training.effects, &tell).await.unwrap();
+    }
+    let words = "the contract has no `retrain` section any more; it had no traffic";
+    assert_eq!(*told.lock().unwrap(), [words]);
+    let row = store.retraining("r1").await.unwrap().unwrap();
+    assert_eq!((row.state.as_str(), row.is_active, row.reason.as_str()), ("failed", false, words));
+    assert_eq!(broken(&training.run().await), ("the trainer was stopped on request", false));
 }
 
 #[tokio::test]

@@ -368,7 +368,7 @@ fn t1_the_simulator_finds_deliberate_defects() {
         (Defect::LosesRecords, 20),
         (Defect::LosesValidation, 50),
         (Defect::OnlySaysYes, 50),
-        (Defect::IgnoresGenerations, 4_000),
+        (Defect::IgnoresGenerations, 1_000),
         (Defect::ServesWhatIsNotLoaded, 1_000),
     ] {
         assert!(histories(0..within, Some(defect)).is_err(), "{defect:?} is not found in {within} histories");

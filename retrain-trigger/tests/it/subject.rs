@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use contract::Contract;
 use contract::lower::contract_from_text;
+use contract::{Contract, EventTime};
+use retrain_trigger::retraining::Rollout;
 
 /// Within `retrain`.
 pub const TARGET: &str = "  target: { url: \"http://127.0.0.1:1\" }\n";
@@ -22,6 +23,20 @@ pub fn text(model: &str, more: &str) -> String {
 /// With an executor and a target; `policy` is the inside of `retrain.policy`.
 pub fn contract(policy: &str) -> Contract {
     contract_of(&format!("  policy: {{ {policy} }}\n  executor: {{ command: [ trainer ] }}\n{TARGET}"))
+}
+
+/// 10 % of the traffic, set when event time began in the tests.
+pub fn rollout(since: EventTime) -> Rollout {
+    Rollout {
+        step: 0,
+        weight: 10,
+        generation: 4,
+        since,
+        is_guarded: false,
+        errors: 0,
+        failing_since: None,
+        analysis: None,
+    }
 }
 
 /// `retrain` is the inside of `retrain`.

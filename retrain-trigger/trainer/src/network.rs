@@ -320,3 +320,20 @@ impl Network {
         Ok(units.f_squeeze_dim(1)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e3_an_architecture_that_would_take_all_memory_to_score_is_refused() {
+        let wide = |codes, hidden| {
+            let embeddings = vec![Embedding { codes, dimension: 1 }];
+            Architecture { numbers: 1, embeddings, hidden }.check()
+        };
+        assert_eq!(wide(1_000, vec![1_000]), Ok(()));
+        // Few parameters, and a table of a hundred million numbers.
+        assert!(wide(10_000, vec![10_000]).unwrap_err().ends_with("too large to score"));
+        assert!(wide(1, vec![1; 9]).unwrap_err().ends_with("too large to score"));
+    }
+}

@@ -93,6 +93,18 @@ async fn t1_a_retraining_is_kept_as_it_moves_and_makes_room_when_it_ends() {
 }
 
 #[tokio::test]
+async fn e3_a_retraining_keeps_its_newest_effects_and_that_its_data_were_pinned() {
+    let store = Store::in_memory().await.unwrap();
+    let now = WallTime::from_micros(5);
+    let mut transaction = store.begin().await.unwrap();
+    for effect in ["pin", "train"].into_iter().chain(std::iter::repeat_n("load", MAX_EFFECTS as usize)) {
+        transaction.begin_effect("r1", effect, "{}", now).await.unwrap();
+    }
+    let open = transaction.open_effects("r1").await.unwrap();
+    assert_eq!((open[0].effect.as_str(), open[0].sequence, open[1].sequence), ("pin", 1, 3));
+}
+
+#[tokio::test]
 async fn t1_an_effect_is_recorded_before_and_after() {
     let store = Store::in_memory().await.unwrap();
     let mut transaction = store.begin().await.unwrap();

@@ -29,6 +29,18 @@ pub fn row(day: i64, revision: u32) -> WindowRow {
 }
 
 #[tokio::test]
+async fn the_versions_that_events_name_are_known() {
+    let store = Store::in_memory().await.unwrap();
+    let mut transaction = store.begin().await.unwrap();
+    for (day, version) in [(1, "blue"), (2, "blue"), (2, "7"), (3, "")] {
+        assert!(transaction.upsert_window(&WindowRow { version: version.to_owned(), ..row(day, 0) }).await.unwrap());
+    }
+    let mut versions = transaction.window_versions(MODEL).await.unwrap();
+    versions.sort_unstable();
+    assert_eq!(versions, ["7", "blue"]);
+}
+
+#[tokio::test]
 async fn a_later_revision_replaces_an_earlier_one_and_never_the_other_way_round() {
     let store = Store::in_memory().await.unwrap();
     let mut transaction = store.begin().await.unwrap();

@@ -128,16 +128,7 @@ impl Case {
     pub fn canary() -> Self {
         let mut case = Self::registered();
         case.retraining.state = State::Canary;
-        case.retraining.rollout = Some(Rollout {
-            step: 0,
-            weight: 10,
-            generation: 4,
-            since: start(),
-            is_guarded: false,
-            errors: 0,
-            failing_since: None,
-            analysis: None,
-        });
+        case.retraining.rollout = Some(subject::rollout(start()));
         case.target = serving(&["1", "2"], traffic(&[("1", 90), ("2", 10)], 4, None));
         case.analysis = says(Phase::Successful, "it is no worse");
         case

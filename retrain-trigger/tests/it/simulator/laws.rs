@@ -24,6 +24,8 @@ pub struct Seen {
     moves: u32,
     /// Of the target, when its traffic was looked at.
     calls: u32,
+    /// Of its traffic then; a target that has lost its state begins anew.
+    pub generation: u64,
     /// By state in which they ended.
     pub ends: BTreeMap<&'static str, u32>,
 }
@@ -106,6 +108,10 @@ async fn look_at_service(shared: &Shared) {
         }
     }
     let state = inner.target.state().clone();
+    let before = std::mem::replace(&mut inner.seen.generation, state.traffic.generation);
+    if state.traffic.generation < before {
+        inner.break_law(format!("the traffic went back from generation {before} to {}", state.traffic.generation));
+    }
     let sum: u32 = state.traffic.weights.values().sum();
     if sum != 100 && !state.traffic.weights.is_empty() {
         inner.break_law(format!("weights sum to {sum}"));

@@ -152,6 +152,7 @@ impl Inner {
         self.say(format!("  the target restarts{}", if is_forgetful { " and has lost its state" } else { "" }));
         if is_forgetful {
             self.target.forget();
+            self.seen.generation = 0;
             self.is_disturbed = true;
             self.is_unseen = true;
         }
